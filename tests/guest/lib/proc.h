@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Numbers that the guest kernel prints in /proc. No Check in here: ptworkload uses it too. */
+#ifndef UMLAB_PROC_H
+#define UMLAB_PROC_H
+
+/*
+ * One number from a "name value" or "name: value" line of a /proc file.
+ * Returns it in the unit that the file uses, or -1 (errno says why; ENOENT
+ * also when the file has no such line).
+ */
+long proc_number(const char *file, const char *name);
+
+/*
+ * VmPTE of this process in kB: PTE, PMD and PUD tables of the mm
+ * (mm_pgtables_bytes() in the kernel). It is exact at any moment: a table
+ * leaves it when it is taken out of its PMD, before RCU frees it.
+ * Returns -1 with errno when /proc is not readable.
+ */
+long vmpte_kb(void);
+
+/*
+ * VmPTE of another process in kB (a child that the caller has not reaped).
+ * Returns -1 with errno, 0 for a zombie: exit_mm() has run.
+ */
+long vmpte_kb_of(int pid);
+
+/*
+ * Page table pages of the whole guest, in kB (NR_PAGETABLE). Unlike VmPTE,
+ * a table counts until its memory is given back, after the RCU grace period
+ * where the kernel has MMU_GATHER_RCU_TABLE_FREE.
+ * The per-cpu deltas are folded first (vm.stat_refresh), so that it is exact.
+ * Returns -1 with errno.
+ */
+long page_tables_kb(void);
+
+/*
+ * Waits until page_tables_kb() is at most `target` kB, polling, for at most
+ * `timeout_ms`. Returns the last value read, or -1 with errno.
+ */
+long page_tables_settle_kb(long target, int timeout_ms);
+
+/* Milliseconds of CLOCK_MONOTONIC, for measuring. */
+double now_ms(void);
+
+#endif
