@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Physical memory: page frames, their addresses and their struct page.
+
+UML keeps its physical memory in one file, mapped at uml_physmem, and has
+one flat array of struct page (arch/um/include/asm/page.h, FLATMEM).
+"""
+
+import gdb
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+
+# The top byte of page_type when nothing owns the page (enum pagetype).
+NO_TYPE = 0xFF
+
+
+def phys_to_virt(phys):
+    """Return the kernel's address (int) of physical address @phys (int): __va().
+
+    >>> hex(phys_to_virt(0xa0b000))
+    '0x60a0b000'
+    """
+    return int(gdb.parse_and_eval("uml_physmem")) + phys
+
+
+def virt_to_phys(virt):
+    """Return the physical address (int) of kernel address @virt (int): __pa()."""
+    return virt - int(gdb.parse_and_eval("uml_physmem"))
+
+
+def pfn_to_page(pfn):
+    """Return the struct page * of page frame @pfn (int)."""
+    return gdb.parse_and_eval("mem_map") + pfn
+
+
+def page_to_pfn(page):
+    """Return the page frame number (int) of @page (struct page *, or its address)."""
+    mem_map = gdb.parse_and_eval("mem_map")
+    return (int(page) - int(mem_map)) // mem_map.type.target().sizeof
+
+
+def pfn_to_ptdesc(pfn):
+    """Return the struct ptdesc * of the page table in page frame @pfn (int).
+
+    A ptdesc is the struct page of a page that serves as a table, under
+    another name: page_ptdesc().
+    """
+    return pfn_to_page(pfn).cast(gdb.lookup_type("struct ptdesc").pointer())
+
+
+def refcount(page):
+    """Return the reference count (int) of @page (struct page * or ptdesc *)."""
+    field = "__page_refcount" if _is_ptdesc(page) else "_refcount"
+    return int(page[field]["counter"])
+
+
+def type_name(page):
+    """Return what @page (struct page * or ptdesc *) serves as: "table", "buddy", "none"...
+
+    The type is the top byte of page_type, an enum pagetype.
+    """
+    field = "__page_type" if _is_ptdesc(page) else "page_type"
+    number = int(page[field]) >> 24 & 0xFF
+    if number == NO_TYPE:
+        return "none"
+    for entry in gdb.lookup_type("enum pagetype").fields():
+        if entry.enumval == number:
+            return entry.name.replace("PGTY_", "")
+    return "none"
+
+
+def _is_ptdesc(page):
+    return page.type.strip_typedefs().target().name == "ptdesc"

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Stack frames and source lines, for people to read."""
+
+import gdb
+
+
+def frames(innermost, outermost):
+    """Return the frames (list) from @innermost (gdb.Frame) out to the function named @outermost.
+
+    Inlined functions count as frames of their own.  Without such a function
+    the list goes to the end of the stack.
+    """
+    found = []
+    frame = innermost
+    while frame is not None:
+        found.append(frame)
+        if frame.name() == outermost:
+            break
+        frame = frame.older()
+    return found
+
+
+def find(frame, name):
+    """Return the nearest frame of the function @name, @frame or one that called it, or None."""
+    while frame is not None and frame.name() != name:
+        frame = frame.older()
+    return frame
+
+
+def variable(frame, name):
+    """Return the variable @name of @frame as an int, None when it is optimized out."""
+    value = frame.read_var(name)
+    return None if value.is_optimized_out else int(value)
+
+
+def call(frame):
+    """Return the call that made @frame, with the arguments as they are now.
+
+    >>> call(frame)
+    'do_madvise(mm=0x609cf700, start=0x40000000, len_in=0x200000, behavior=4)'
+    """
+    block = frame.function().symtab and frame.block()
+    while block and block.function is None:
+        block = block.superblock
+    arguments = []
+    for symbol in block or ():
+        if symbol.is_argument:
+            arguments.append(f"{symbol.name}={_short(symbol.value(frame))}")
+    return f"{frame.name()}({', '.join(arguments)})"
+
+
+def place(frame):
+    """Return where @frame stands: 'mm/memory.c:1991'."""
+    sal = frame.find_sal()
+    if sal.symtab is None:
+        return "?"
+    return f"{relative(sal.symtab.filename)}:{sal.line}"
+
+
+def relative(path):
+    """Return the source file @path (str) as seen from the top of the kernel's tree."""
+    # Kbuild hands the compiler absolute names with O=; a file that every
+    # kernel has tells how long the part before is.
+    known = "init/main.c"
+    symbol = gdb.lookup_global_symbol("start_kernel")
+    main = symbol.symtab.filename if symbol else ""
+    top = main[:-len(known)] if main.endswith(known) else ""
+    return path[len(top):] if top and path.startswith(top) else path
+
+
+def line_of(function, text):
+    """Return 'FILE:LINE' of the first line with @text in @function (str), None if there is none.
+
+    So a script can name a statement without a number that the next version
+    of the kernel makes wrong.  Needs the source; None without it.
+    """
+    symbol = gdb.lookup_static_symbol(function) or gdb.lookup_global_symbol(function)
+    if symbol is None:
+        return None
+    lines = read_lines(symbol.symtab)
+    for number in range(symbol.line, len(lines) + 1):
+        if text in lines[number - 1]:
+            return f"{symbol.symtab.filename}:{number}"
+        if lines[number - 1].startswith("}"):
+            break
+    return None
+
+
+def read_lines(symtab):
+    """Return the lines (list of str) of @symtab's (gdb.Symtab) source file, [] if it is not there."""
+    try:
+        with open(symtab.fullname(), encoding="utf-8", errors="replace") as file:
+            return file.read().split("\n")
+    except OSError:
+        return []
+
+
+def excerpt(frame, before=1, after=0):
+    """Return the source lines (list of str) around the one where @frame stands, marked '=>'."""
+    sal = frame.find_sal()
+    lines = read_lines(sal.symtab) if sal.symtab else []
+    shown = []
+    for number in range(max(1, sal.line - before), sal.line + after + 1):
+        if number <= len(lines):
+            mark = "=>" if number == sal.line else "  "
+            shown.append(f"{mark} {number:5} {lines[number - 1].expandtabs(4).rstrip()}")
+    return shown
+
+
+def _short(value):
+    """Return an argument in few characters: pointers and large numbers in hex, no types."""
+    try:
+        if value.is_optimized_out:
+            return "<optimized out>"
+        kind = value.type.strip_typedefs().code
+        if kind == gdb.TYPE_CODE_PTR:
+            return hex(int(value))
+        if kind == gdb.TYPE_CODE_INT:
+            number = int(value)
+            return str(number) if abs(number) < 4096 else hex(number)
+        return value.format_string(max_elements=4)
+    except gdb.error:
+        return "?"
