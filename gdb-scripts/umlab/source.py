@@ -28,8 +28,11 @@ def find(frame, name):
 
 
 def variable(frame, name):
-    """Return the variable @name of @frame as an int, None when it is optimized out."""
-    value = frame.read_var(name)
+    """Return the variable @name of @frame as an int, None without it or optimized out."""
+    try:
+        value = frame.read_var(name)
+    except ValueError:
+        return None
     return None if value.is_optimized_out else int(value)
 
 

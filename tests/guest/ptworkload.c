@@ -216,6 +216,8 @@ int main(int argc, char **argv)
 	if (map == MAP_FAILED)
 		die("mmap", strerror(errno), "give a smaller --size");
 
+	if (page_tables_quiet_kb() < 0)
+		die("/proc/vmstat", strerror(errno), "mount /proc");
 	res.peak = res.before = cost_now();
 	start = now_ms();
 	run(&opt, map, &res);

@@ -63,6 +63,13 @@ long proc_number(const char *file, const char *name)
 	return -1;
 }
 
+long proc_number_only(const char *file)
+{
+	char buf[64];
+
+	return slurp(file, buf, sizeof(buf)) < 0 ? -1 : strtol(buf, NULL, 10);
+}
+
 long vmpte_kb(void)
 {
 	return proc_number("/proc/self/status", "VmPTE");
@@ -97,17 +104,56 @@ long page_tables_kb(void)
 	return pages < 0 ? -1 : pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+static void pause_ms(int ms)
+{
+	const struct timespec t = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+long page_tables_quiet_kb(void)
+{
+	double end = now_ms() + 1000;
+	long last = page_tables_kb();
+
+	for (int same = 0; same < 5 && last >= 0 && now_ms() < end; same++) {
+		long kb;
+
+		pause_ms(10);
+		kb = page_tables_kb();
+		if (kb != last)
+			same = -1;
+		last = kb;
+	}
+	return last;
+}
+
 long page_tables_settle_kb(long target, int timeout_ms)
 {
-	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
 	double end = now_ms() + timeout_ms;
 	long kb = page_tables_kb();
 
 	while (kb > target && now_ms() < end) {
-		nanosleep(&pause, NULL);
+		pause_ms(5);
 		kb = page_tables_kb();
 	}
 	return kb;
+}
+
+unsigned long long pagemap_entry(const void *at)
+{
+	unsigned long long entry = 0;
+	off_t index = (off_t)((unsigned long)at /
+			      (unsigned long)sysconf(_SC_PAGESIZE));
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry), index * (off_t)sizeof(entry)) !=
+	    sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
 }
 
 double now_ms(void)

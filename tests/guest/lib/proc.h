@@ -10,6 +10,9 @@
  */
 long proc_number(const char *file, const char *name);
 
+/* The number that is all a /proc file has, such as a sysctl; -1 with errno. */
+long proc_number_only(const char *file);
+
 /*
  * VmPTE of this process in kB: PTE, PMD and PUD tables of the mm
  * (mm_pgtables_bytes() in the kernel). It is exact at any moment: a table
@@ -34,10 +37,25 @@ long vmpte_kb_of(int pid);
 long page_tables_kb(void);
 
 /*
+ * The value of page_tables_kb() once nothing is being freed any more: it read
+ * the same for 50 ms, which is longer than a grace period takes to begin to
+ * show here, or 1 s went by. Take starting values with it: what ran before
+ * (a shell, an exec) may still have tables on their way through RCU.
+ * Returns -1 with errno.
+ */
+long page_tables_quiet_kb(void);
+
+/*
  * Waits until page_tables_kb() is at most `target` kB, polling, for at most
  * `timeout_ms`. Returns the last value read, or -1 with errno.
  */
 long page_tables_settle_kb(long target, int timeout_ms);
+
+/*
+ * The pagemap entry of the page at `at` in this process (bit 63: present, bits
+ * 0-54: frame number, as root). 0 also when /proc/self/pagemap is not there.
+ */
+unsigned long long pagemap_entry(const void *at);
 
 /* Milliseconds of CLOCK_MONOTONIC, for measuring. */
 double now_ms(void);
