@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every guest suite shares: one main, the arena that its mappings lie in,
+ * operations that remember what was done where, and expectations that say it.
+ */
+#ifndef UMLAB_GUEST_H
+#define UMLAB_GUEST_H
+
+#include <check.h>
+#include <stddef.h>
+
+#include "proc.h"
+
+#define PAGE		4096UL
+#define TABLE_SPAN	(2UL << 20)	/* what one PTE table maps (PMD_SIZE) */
+#define TABLE_PAGES	(TABLE_SPAN / PAGE)
+#define TABLE_KB	4L		/* what one PTE table costs */
+#define KERNEL_WAIT_MS	5000		/* bound for tables to come out of RCU */
+
+/*
+ * The suite's main: suite_begin, one suite_add a test, return suite_end().
+ *
+ * suite_begin reads the arguments (`--list` prints the names of the tests and
+ * runs none) and the environment:
+ *   PT_RECLAIM=y|n  what the kernel is expected to do; anything else is fatal
+ *   TESTS=a,b,...   run only these tests (exact names)
+ * suite_end runs them with Check, forked, prints TAP on stdout, and returns
+ * the exit status: 0 all passed, 1 some failed, 2 nothing to run.
+ */
+void suite_begin(const char *name, int argc, char **argv);
+void suite_add(const TTest *test);
+void suite_add_slow(const TTest *test, int timeout_seconds);
+int suite_end(void);
+
+/*
+ * Reports the running test as skipped for the reason given; return after it.
+ * tests/run lists skipped tests with their reasons.
+ */
+void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Fails the test unless cond; the message is followed by its line. */
+#define require(cond, fmt, ...) \
+	ck_assert_msg(cond, fmt " (line %d)", ##__VA_ARGS__, __LINE__)
+
+/*
+ * The number of tables, of n, that the kernel under test is expected to
+ * reclaim: n with PT_RECLAIM=y, 0 with PT_RECLAIM=n.
+ */
+long reclaimed(long n);
+
+/* "PT_RECLAIM=y" or "PT_RECLAIM=n", for messages. */
+const char *expectation(void);
+
+/* ---- mappings: ranges in an arena ----
+ *
+ * The arena is 1 GiB at a 1 GiB boundary whose PMD table exists from the start,
+ * so that VmPTE in it changes by TABLE_KB for each PTE table and by nothing
+ * else. Each mapping starts at a table's boundary and shares no table with
+ * another one. It is set up for each test and goes away with its process.
+ */
+
+/* Room for n tables, nothing mapped there. For mmap with MAP_FIXED. */
+char *arena_take(size_t tables);
+
+/*
+ * mmap of `tables` whole tables in the arena, read-write.
+ * flags: MAP_PRIVATE or MAP_SHARED, with MAP_ANONYMOUS and fd -1 or a file
+ * (from its start). Fails the test when mmap fails.
+ */
+char *map_tables(size_t tables, int flags, int fd);
+
+/* The usual case: private anonymous memory. */
+char *map_anon(size_t tables);
+
+/* ---- operations: each remembers what it did for the message ---- */
+
+/* Writes a pattern that tells the page and `seed` to each page's first word. */
+void fill(char *at, size_t len, unsigned int seed);
+/* The same into one page only of each table of the range. */
+void fill_sparse(char *at, size_t len, unsigned int seed);
+/* madvise; fails the test when it fails. */
+void advise(char *at, size_t len, int advice, const char *advice_name);
+#define dontneed(at, len) advise(at, len, MADV_DONTNEED, "MADV_DONTNEED")
+
+/* ---- expectations ---- */
+
+/*
+ * VmPTE is `start_kb` plus `tables` PTE tables, exactly. The message names the
+ * last operation and its range, both values and the difference in tables.
+ */
+#define expect_tables(start_kb, tables) \
+	expect_tables_at(start_kb, tables, __LINE__)
+void expect_tables_at(long start_kb, long tables, int line);
+
+/* Every page of the range holds the pattern that fill() with `seed` wrote. */
+#define expect_filled(at, len, seed) expect_filled_at(at, len, seed, __LINE__)
+void expect_filled_at(const char *at, size_t len, unsigned int seed, int line);
+
+/* Every byte of the range reads 0. */
+#define expect_zero(at, len) expect_zero_at(at, len, __LINE__)
+void expect_zero_at(const char *at, size_t len, int line);
+
+/*
+ * nr_page_table_pages comes back to start_kb plus `tables` tables (or less)
+ * within KERNEL_WAIT_MS. Take start_kb with page_tables_quiet_kb().
+ */
+#define expect_kernel_tables(start_kb, tables) \
+	expect_kernel_tables_at(start_kb, tables, __LINE__)
+void expect_kernel_tables_at(long start_kb, long tables, int line);
+
+/* ---- children ---- */
+
+/*
+ * Forks; the child runs fn(arg) and exits with 0, or as a failed expectation
+ * ends it: it prints the reason, and wait_child in the parent fails the test.
+ * Returns the child's pid.
+ */
+int child_start(void (*fn)(void *arg), void *arg);
+/* Waits for the child and fails the test unless it exited with 0. */
+void child_wait(int pid);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The suites' main, and the fixture around every test: the kernel log stays clean. */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "internal.h"
+
+#define TEST_SECONDS 20
+
+static const char *suite_name;
+static int listing, added;
+static char pt_reclaim;
+static Suite *suite;
+
+/* What the kernel had to complain about when the test began. */
+static long tainted_before;
+
+long reclaimed(long n)
+{
+	return pt_reclaim == 'y' ? n : 0;
+}
+
+const char *expectation(void)
+{
+	return pt_reclaim == 'y' ? "PT_RECLAIM=y" : "PT_RECLAIM=n";
+}
+
+/* Makes warnings that fire once a boot fire again, for this test to own. */
+static void rearm_warnings(void)
+{
+	int fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return; /* a kernel without debugfs still has its taint */
+	if (write(fd, "1\n", 2) != 2)
+		require(0, "clear_warn_once: cannot write");
+	close(fd);
+}
+
+static void begin_test(void)
+{
+	rearm_warnings();
+	tainted_before = proc_number_only("/proc/sys/kernel/tainted");
+	require(tainted_before >= 0, "/proc/sys/kernel/tainted: cannot read: is /proc mounted?");
+	arena_open();
+}
+
+static void end_test(void)
+{
+	long tainted = proc_number_only("/proc/sys/kernel/tainted");
+	/* -1 where the kernel has no lockdep */
+	long locks = proc_number("/proc/lockdep_stats", "debug_locks");
+
+	require(tainted == tainted_before,
+		"the kernel complained during this test: /proc/sys/kernel/tainted was %ld, is %ld: see the kernel log",
+		tainted_before, tainted);
+	require(locks != 0, "lockdep reported during this test (debug_locks is 0): see the kernel log");
+}
+
+/* Is the name in TESTS (comma separated)? Without TESTS, every one is. */
+static int wanted(const char *name)
+{
+	const char *list = getenv("TESTS");
+	size_t len = strlen(name);
+
+	if (!list || !*list)
+		return 1;
+	while (*list) {
+		size_t item = strcspn(list, ",");
+
+		if (item == len && strncmp(list, name, len) == 0)
+			return 1;
+		list += item + (list[item] == ',');
+	}
+	return 0;
+}
+
+void suite_begin(const char *name, int argc, char **argv)
+{
+	const char *expected = getenv("PT_RECLAIM");
+
+	suite_name = name;
+	listing = argc > 1 && strcmp(argv[1], "--list") == 0;
+	if (argc > 1 && !listing) {
+		fprintf(stderr, "%s: %s: unknown argument: give --list or none\n",
+			name, argv[1]);
+		exit(2);
+	}
+	if (listing)
+		return;
+	if (!expected || strlen(expected) != 1 || !strchr("yn", *expected)) {
+		fprintf(stderr, "%s: PT_RECLAIM: '%s': set it to y or n, as the kernel is configured\n",
+			name, expected ? expected : "");
+		exit(2);
+	}
+	pt_reclaim = *expected;
+	/* Whole lines: a skipped test's reason must not end up inside one. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	suite = suite_create(name);
+}
+
+void suite_add_slow(const TTest *test, int timeout_seconds)
+{
+	TCase *tc;
+
+	if (listing) {
+		puts(test->name);
+		return;
+	}
+	if (!wanted(test->name))
+		return;
+	tc = tcase_create(suite_name);
+	tcase_set_timeout(tc, timeout_seconds);
+	tcase_add_checked_fixture(tc, begin_test, end_test);
+	tcase_add_test(tc, test);
+	suite_add_tcase(suite, tc);
+	added++;
+}
+
+void suite_add(const TTest *test)
+{
+	suite_add_slow(test, TEST_SECONDS);
+}
+
+int suite_end(void)
+{
+	SRunner *runner;
+	int failed;
+
+	if (listing)
+		return 0;
+	/* First, so that a guest that dies shows how many results are missing. */
+	printf("# tests %d\n", added);
+	if (!added)
+		return 2;
+	runner = srunner_create(suite);
+	srunner_set_fork_status(runner, CK_FORK);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
+
+void skip(const char *fmt, ...)
+{
+	char reason[256], line[300];
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	/* One write: the parent's own output goes to the same place. */
+	len = snprintf(line, sizeof(line), "# SKIP %s\n", reason);
+	if (write(STDOUT_FILENO, line, (size_t)len) != len)
+		require(0, "skip: cannot write the reason: %s", reason);
+}
