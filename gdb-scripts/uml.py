@@ -12,9 +12,9 @@ import sys
 
 import gdb
 
-# What a CPU does with its hardware UML does with signals: page faults,
-# timer ticks, I/O; SIG34 (SIGRTMIN) is the interrupt between CPUs.  They are no
-# event for gdb.  SIGTRAP stays gdb's own.
+# What a CPU does with its hardware UML does with signals: page faults, timer
+# ticks, I/O; SIG34 (SIGRTMIN) is the interrupt between CPUs.  They are no event
+# for gdb.  SIGTRAP stays gdb's own.
 SIGNALS = "SIGSEGV SIGUSR1 SIGUSR2 SIGALRM SIGIO SIGWINCH SIGCHLD SIGVTALRM SIG34"
 
 gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)

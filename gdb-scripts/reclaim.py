@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Interactive gdb at the reclaim of page tables: `make gdb`.
+
+    gdb -x gdb-scripts/reclaim.py --args LINUX ARGUMENTS...
+
+Sets breakpoints on the way of a PTE table from MADV_DONTNEED to RCU's
+callback and says what to type.  Booting reaches none of the enabled ones,
+so `run` stops first in the workload.
+
+Environment:
+  UMLAB_COMM  stop only in the process of that name (default: in any)
+"""
+
+import os
+import sys
+
+import gdb
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+# pylint: disable=wrong-import-position
+import uml  # noqa: E402,F401
+
+# (function, enabled at start, what happens there); in the order of a table's life.
+STOPS = (
+    ("madvise_dontneed_single_vma", True, "madvise(MADV_DONTNEED) begins; stops once"),
+    ("zap_empty_pte_table", True, "an empty PTE table is taken out of its PMD"),
+    ("zap_pte_table_if_empty", True, "the same, when the lock was dropped midway"),
+    ("tlb_remove_table", False, "a table goes into tlb->batch (exit and munmap come here too)"),
+    ("tlb_remove_table_rcu", False, "RCU's callback: the grace period is over, the batch is freed"),
+)
+
+
+def set_breakpoints():
+    """Set the breakpoints of STOPS; returns the list of functions that this kernel hasn't got."""
+    missing = []
+    for function, enabled, _ in STOPS:
+        # Without debug information for it a breakpoint would only be pending for ever.
+        if not gdb.lookup_static_symbol(function) and not gdb.lookup_global_symbol(function):
+            missing.append(function)
+            continue
+        stop = gdb.Breakpoint(function, temporary=function == STOPS[0][0])
+        stop.enabled = enabled
+        comm = os.environ.get("UMLAB_COMM")
+        # RCU's callback runs in whatever process the timer interrupts.
+        if comm and function != "tlb_remove_table_rcu":
+            stop.condition = f'$_streq($um_comm(), "{comm}")'
+    return missing
+
+
+def say_help(missing):
+    """Print the breakpoints by number, what to type, and the functions in @missing (list)."""
+    print("\nThe life of a PTE table, as breakpoints:")
+    numbers = {b.location: b.number for b in gdb.breakpoints()}
+    for function, enabled, what in STOPS:
+        if function not in missing:
+            state = "on " if enabled else "off"
+            print(f"  {numbers[function]}  {state}  {function:28} {what}")
+    if missing:
+        print("  not in this kernel: " + ", ".join(missing))
+    print("""
+  run          boot; stops in the workload    bt           how did we get here
+  finish       return, show the result        info locals  variables of this function
+  p *tlb       the mmu_gather (up: to zap_pte_range, which has it)
+  enable 4 5   also stop at the batch and RCU's callback
+  b zap_pte_range if $_streq($um_comm(), "ptworkload")
+  continue     to the next stop               Ctrl-C       interrupt the kernel
+  quit         ends the kernel too
+""")
+
+
+gdb.execute("set print pretty on")
+say_help(set_breakpoints())
