@@ -38,9 +38,14 @@ int suite_end(void);
  */
 void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Fails the test unless cond; the message is followed by its line. */
+/* The place of an expectation, "vmpte.c:17": it ends every message. */
+#define HERE		__FILE_NAME__ ":" TEXT_OF(__LINE__)
+#define TEXT_OF(x)	TEXT_OF_(x)
+#define TEXT_OF_(x)	#x
+
+/* Fails the test unless cond; the message is followed by the place. */
 #define require(cond, fmt, ...) \
-	ck_assert_msg(cond, fmt " (line %d)", ##__VA_ARGS__, __LINE__)
+	ck_assert_msg(cond, fmt " (" HERE ")", ##__VA_ARGS__)
 
 /*
  * The number of tables, of n, that the kernel under test is expected to
@@ -89,24 +94,24 @@ void advise(char *at, size_t len, int advice, const char *advice_name);
  * last operation and its range, both values and the difference in tables.
  */
 #define expect_tables(start_kb, tables) \
-	expect_tables_at(start_kb, tables, __LINE__)
-void expect_tables_at(long start_kb, long tables, int line);
+	expect_tables_at(start_kb, tables, HERE)
+void expect_tables_at(long start_kb, long tables, const char *where);
 
 /* Every page of the range holds the pattern that fill() with `seed` wrote. */
-#define expect_filled(at, len, seed) expect_filled_at(at, len, seed, __LINE__)
-void expect_filled_at(const char *at, size_t len, unsigned int seed, int line);
+#define expect_filled(at, len, seed) expect_filled_at(at, len, seed, HERE)
+void expect_filled_at(const char *at, size_t len, unsigned int seed, const char *where);
 
 /* Every byte of the range reads 0. */
-#define expect_zero(at, len) expect_zero_at(at, len, __LINE__)
-void expect_zero_at(const char *at, size_t len, int line);
+#define expect_zero(at, len) expect_zero_at(at, len, HERE)
+void expect_zero_at(const char *at, size_t len, const char *where);
 
 /*
  * nr_page_table_pages comes back to start_kb plus `tables` tables (or less)
  * within KERNEL_WAIT_MS. Take start_kb with page_tables_quiet_kb().
  */
 #define expect_kernel_tables(start_kb, tables) \
-	expect_kernel_tables_at(start_kb, tables, __LINE__)
-void expect_kernel_tables_at(long start_kb, long tables, int line);
+	expect_kernel_tables_at(start_kb, tables, HERE)
+void expect_kernel_tables_at(long start_kb, long tables, const char *where);
 
 /* ---- children ---- */
 

@@ -101,27 +101,27 @@ void advise(char *at, size_t len, int advice, const char *advice_name)
 	require(madvise(at, len, advice) == 0, "%s: %s", last_op, strerror(errno));
 }
 
-void expect_tables_at(long start_kb, long tables, int line)
+void expect_tables_at(long start_kb, long tables, const char *where)
 {
 	long kb = vmpte_kb(), want = start_kb + tables * TABLE_KB;
 
 	ck_assert_msg(kb == want,
-		      "VmPTE is %ld kB after %s, expected %ld kB (%ld at first, and %ld tables; %s): %ld table(s) too %s (line %d)",
+		      "VmPTE is %ld kB after %s, expected %ld kB (%ld at first, and %ld tables; %s): %ld table(s) too %s (%s)",
 		      kb, last_op, want, start_kb, tables, expectation(),
 		      kb > want ? (kb - want) / TABLE_KB : (want - kb) / TABLE_KB,
-		      kb > want ? "many" : "few", line);
+		      kb > want ? "many" : "few", where);
 }
 
 /* Fails the test for the page at `at`, with all that tells how it came. */
 static void wrong_page(const char *at, unsigned long got, const char *want,
-		       size_t wrong, size_t pages, int line)
+		       size_t wrong, size_t pages, const char *where)
 {
-	ck_abort_msg("page %p reads 0x%lx, expected %s, after %s; pagemap entry 0x%llx; %zu of %zu pages wrong (line %d)",
+	ck_abort_msg("page %p reads 0x%lx, expected %s, after %s; pagemap entry 0x%llx; %zu of %zu pages wrong (%s)",
 		     (const void *)at, got, want, last_op,
-		     pagemap_entry(at), wrong, pages, line);
+		     pagemap_entry(at), wrong, pages, where);
 }
 
-void expect_filled_at(const char *at, size_t len, unsigned int seed, int line)
+void expect_filled_at(const char *at, size_t len, unsigned int seed, const char *where)
 {
 	size_t wrong = 0;
 	const char *first = NULL;
@@ -141,10 +141,10 @@ void expect_filled_at(const char *at, size_t len, unsigned int seed, int line)
 	if (!wrong)
 		return;
 	snprintf(want, sizeof(want), "0x%lx (pattern %u)", pattern(first, seed), seed);
-	wrong_page(first, got, want, wrong, len / PAGE, line);
+	wrong_page(first, got, want, wrong, len / PAGE, where);
 }
 
-void expect_zero_at(const char *at, size_t len, int line)
+void expect_zero_at(const char *at, size_t len, const char *where)
 {
 	static const char zero[PAGE];
 	size_t wrong = 0;
@@ -160,18 +160,18 @@ void expect_zero_at(const char *at, size_t len, int line)
 		}
 	}
 	if (wrong)
-		wrong_page(first, got, "zeroes", wrong, len / PAGE, line);
+		wrong_page(first, got, "zeroes", wrong, len / PAGE, where);
 }
 
-void expect_kernel_tables_at(long start_kb, long tables, int line)
+void expect_kernel_tables_at(long start_kb, long tables, const char *where)
 {
 	long want = start_kb + tables * TABLE_KB;
 	long kb = page_tables_settle_kb(want, KERNEL_WAIT_MS);
 
 	ck_assert_msg(kb >= 0 && kb <= want,
-		      "nr_page_table_pages is %ld kB %d ms after %s, expected at most %ld kB (%ld at first, and %ld tables; %s): %ld table(s) not given back by RCU (line %d)",
+		      "nr_page_table_pages is %ld kB %d ms after %s, expected at most %ld kB (%ld at first, and %ld tables; %s): %ld table(s) not given back by RCU (%s)",
 		      kb, KERNEL_WAIT_MS, last_op, want, start_kb, tables,
-		      expectation(), (kb - want) / TABLE_KB, line);
+		      expectation(), (kb - want) / TABLE_KB, where);
 }
 
 int child_start(void (*fn)(void *arg), void *arg)

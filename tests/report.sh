@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0
+# What tests/run prints, and the files that it writes: sourced by tests/run.
+
+CHECKS=0 FAILURES=0 ERRORS=0 NUMBER=0
+SKIPPED=()
+
+# Microseconds as seconds with two places.
+seconds()
+{
+	printf '%d.%02d' $(($1 / 1000000)) $(($1 / 10000 % 100))
+}
+
+xml()
+{
+	local s=${1//&/&amp;}
+
+	s=${s//</&lt;} s=${s//>/&gt;} s=${s//\"/&quot;}
+	# XML 1.0 has no place for most control characters.
+	printf '%s' "${s//[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']/?}"
+}
+
+report_open()
+{
+	: > "$RESULTS/check.cases"
+	printf 'TAP version 13\n' > "$RESULTS/check.tap"
+	[ -z "$TAP" ] || printf 'TAP version 13\n'
+}
+
+to_tap()
+{
+	printf '%s\n' "$1" >> "$RESULTS/check.tap"
+	[ -z "$TAP" ] || printf '%s\n' "$1"
+}
+
+human()
+{
+	[ -n "$TAP" ] || printf '%s\n' "$1"
+}
+
+# report_result WHERE STATUS WEIGHT NAME MICROSECONDS REASON LOG
+report_result()
+{
+	local where=$1 status=$2 weight=$3 name=$4 s reason=$6 log=$7 word line
+	local -a lines
+
+	s=$(seconds "$5")
+	mapfile -t lines <<< "$reason"
+	NUMBER=$((NUMBER + 1))
+	[ "$status" = skip ] || CHECKS=$((CHECKS + weight))
+	case $status in
+	FAIL) FAILURES=$((FAILURES + weight)) word=FAIL ;;
+	error) ERRORS=$((ERRORS + weight)) word=ERROR ;;
+	*) word=$status ;;
+	esac
+	line=$(printf '%-5s %s  %s' "$word" "$where" "$name")
+	case $status in
+	ok)
+		human "$line  $s s"
+		to_tap "ok $NUMBER - $where ${name//#/\\#} # $s s" ;;
+	skip)
+		human "$line: $reason"
+		SKIPPED+=("$where  $name: $reason")
+		to_tap "ok $NUMBER - $where ${name//#/\\#} # SKIP ${lines[0]}" ;;
+	*)
+		human "$line  $s s"
+		to_tap "not ok $NUMBER - $where ${name//#/\\#}"
+		[ -z "$log" ] || lines+=("log: $log")
+		for line in "${lines[@]}"; do
+			human "      $line"
+			to_tap "#   $line"
+		done ;;
+	esac
+	report_case "$where" "$status" "$name" "$s" "$reason"
+}
+
+# One JUnit case.
+report_case()
+{
+	local inside=
+
+	case $2 in
+	FAIL) inside="<failure message=\"$(xml "${5%%$'\n'*}")\">$(xml "$5")</failure>" ;;
+	error) inside="<error message=\"$(xml "${5%%$'\n'*}")\">$(xml "$5")</error>" ;;
+	skip) inside="<skipped message=\"$(xml "$5")\"/>" ;;
+	esac
+	printf '  <testcase classname="%s" name="%s" time="%s">%s</testcase>\n' \
+		"$(xml "$1")" "$(xml "$3")" "$4" "$inside" >> "$RESULTS/check.cases"
+}
+
+# Totals, last, in Check's form. Returns 0 when all passed.
+report_close()
+{
+	local good=$((CHECKS - FAILURES - ERRORS)) percent=0 totals text
+
+	[ "$CHECKS" -eq 0 ] || percent=$((100 * good / CHECKS))
+	totals="$percent%: Checks: $CHECKS, Failures: $FAILURES, Errors: $ERRORS"
+	{
+		printf '<?xml version="1.0" encoding="UTF-8"?>\n'
+		printf '<testsuite name="umlab" tests="%d" failures="%d" errors="%d" skipped="%d">\n' \
+			$((CHECKS + ${#SKIPPED[@]})) "$FAILURES" "$ERRORS" "${#SKIPPED[@]}"
+		cat "$RESULTS/check.cases"
+		printf '</testsuite>\n'
+	} > "$RESULTS/check.xml"
+	rm -f "$RESULTS/check.cases"
+	if [ ${#SKIPPED[@]} -gt 0 ]; then
+		human "skipped: ${#SKIPPED[@]}"
+		for text in "${SKIPPED[@]}"; do
+			human "      $text"
+		done
+	fi
+	to_tap "1..$NUMBER"
+	to_tap "# $totals"
+	human "$totals"
+	[ "$CHECKS" -gt 0 ] && [ "$good" -eq "$CHECKS" ]
+}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+# The suites: guest suites are built here, tests/run runs them and those of tests/host.
+
+TESTS_OUT := build/tests/guest
+TESTS_LIB := $(wildcard tests/guest/lib/*.c)
+TESTS_SUITES := $(filter-out ptworkload,$(notdir $(basename $(wildcard tests/guest/*.c))))
+TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
+TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
+# Without a point asked for: with the series, and before it with the opposite expectation.
+TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),series base)
+TESTS_JOBS := $(or $(JOBS),2)
+
+.PHONY: check guest-tests
+
+# Packages come first, in a make of their own: the rest is compiled with them.
+check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, LINUX=, PATCHES=: in that kernel
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory tools guest-tests
+	@dirs= ; for point in $(TESTS_POINTS); do \
+		dir=$$(uml/kernel.sh $$point $(F) | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+		dirs="$$dirs $$dir"; \
+	done; \
+	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $$dirs
+
+guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload ## [test] build the guest suites and the workload
+
+# The workload needs no Check, so that `make demo` does not either.
+$(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc.o
+	$(TESTS_LINK)
+
+$(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
+	$(TESTS_LINK) $(TESTS_LDLIBS)
+
+TESTS_LINK = $(CC) -static -o $@ $^
+
+$(TESTS_OUT)/obj/%.o: tests/guest/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TESTS_CFLAGS) -c -o $@ $<
+
+# What is linked stays: the pattern rule's objects are no intermediate files.
+.SECONDARY: $(patsubst tests/guest/%.c,$(TESTS_OUT)/obj/%.o,$(wildcard tests/guest/*.c tests/guest/lib/*.c))
+
+-include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d)
