@@ -1,0 +1,246 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: tests/run itself, with suites and a runner that are made up: what
+# fails, dies, hangs, lies about its plan or prints nothing is counted as such.
+# timeout: 120
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../tap.sh"
+
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/host" "$dir/guest" "$dir/kernel"
+: > "$dir/kernel/linux"
+chmod +x "$dir/kernel/linux"
+printf 'point=fake\nflavour=fast\npt_reclaim=y\n' > "$dir/kernel/umlab.info"
+
+# The runner: sets what --env says, runs the program here, and can be told by
+# a file named verdict to end with another status and a reason.
+cat > "$dir/umrun" <<'END'
+#!/usr/bin/env bash
+result=
+while [ "$1" != -- ]; do
+	case $1 in
+	--env) export "${2?}" ;;
+	--result) result=$2 ;;
+	esac
+	shift
+done
+shift
+"$@"
+status=$?
+verdict=$(dirname "$0")/verdict
+if [ -f "$verdict" ]; then
+	printf '{\n  "exit": 0,\n  "why": "%s"\n}\n' "$(tail -n 1 "$verdict")" > "$result"
+	exit "$(head -n 1 "$verdict")"
+fi
+exit $status
+END
+chmod +x "$dir/umrun"
+
+# suite KIND NAME: makes a suite of the script on stdin, the only one there is.
+suite()
+{
+	rm -f "$dir"/host/* "$dir"/guest/* "$dir/verdict"
+	add_suite "$@"
+}
+
+add_suite()
+{
+	{ printf '#!/usr/bin/env bash\n'; cat; } > "$dir/$1/$2"
+	chmod +x "$dir/$1/$2"
+}
+
+# run ARG...: runs tests/run on the suites made up; sets OUT, STATUS, TOTALS.
+run()
+{
+	OUT=$("$here/../run" --host "$dir/host" --guest "$dir/guest" --umrun "$dir/umrun" \
+		--results "$dir/results" "$@" 2>&1)
+	STATUS=$?
+	TOTALS=$(tail -n 1 <<< "$OUT")
+}
+
+# totals_are TEXT STATUS NAME: of the last run.
+totals_are()
+{
+	is "$TOTALS / exit $STATUS" "$1 / exit $2" "$3"
+}
+
+suite host good.sh <<'END'
+printf 'ok 1 - first\nok 2 - second\n1..2\n'
+END
+run
+totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "two tests that pass"
+like "$OUT" '^ok    host  good: first  [0-9]+\.[0-9][0-9] s$' "one line a test, with its time"
+
+suite host bad.sh <<'END'
+printf '1..3\nok 1 - first\nnot ok 2 - second\n# got: 1\n# expected: 2\nok 3 - third\n'
+exit 1
+END
+run
+totals_are "66%: Checks: 3, Failures: 1, Errors: 0" 1 "one of three fails"
+like "$OUT" '^FAIL  host  bad: second' "the failed test is named"
+like "$OUT" '^ +expected: 2$' "its diagnostics are printed"
+like "$OUT" '^ +log: .*host-bad.out$' "and where its output is"
+
+suite host few.sh <<'END'
+printf '1..5\nok 1 - first\nok 2 - second\n'
+END
+run
+totals_are "40%: Checks: 5, Failures: 0, Errors: 3" 1 "each result that is missing is an error"
+like "$OUT" 'printed 2 of 5 planned results' "with the numbers"
+
+suite host many.sh <<'END'
+printf '1..1\nok 1 - first\nok 2 - second\n'
+END
+run
+totals_are "66%: Checks: 3, Failures: 0, Errors: 1" 1 "more results than planned are an error"
+
+suite host noplan.sh <<'END'
+printf 'ok 1 - first\n'
+END
+run
+totals_are "50%: Checks: 2, Failures: 0, Errors: 1" 1 "no plan is an error"
+
+suite host silent.sh <<'END'
+echo something went wrong >&2
+END
+run
+totals_are "0%: Checks: 1, Failures: 0, Errors: 1" 1 "no TAP is an error"
+like "$OUT" '^ +something went wrong$' "and stderr is shown"
+
+suite host dies.sh <<'END'
+printf '1..2\nok 1 - first\n'
+kill -SEGV $$
+END
+run
+totals_are "50%: Checks: 2, Failures: 0, Errors: 1" 1 "a suite that dies is an error"
+like "$OUT" 'killed by signal 11' "with its signal"
+
+suite host status.sh <<'END'
+printf 'ok 1 - first\n1..1\n'
+exit 3
+END
+run
+totals_are "50%: Checks: 2, Failures: 0, Errors: 1" 1 "a bad exit status without a failed test is an error"
+
+suite host hangs.sh <<'END'
+# timeout: 1
+printf 'ok 1 - first\n'
+sleep 60
+END
+run
+totals_are "50%: Checks: 2, Failures: 0, Errors: 1" 1 "a suite that hangs is ended"
+like "$OUT" 'no end within 1 s' "and it is said after how long"
+
+suite host bail.sh <<'END'
+printf '1..2\nok 1 - first\nBail out! no room\n'
+END
+run
+totals_are "50%: Checks: 2, Failures: 0, Errors: 1" 1 "a suite that bails out is an error"
+like "$OUT" 'bailed out: no room' "with its reason"
+
+suite host skips.sh <<'END'
+printf 'ok 1 - first # SKIP no such device\nok 2 - second\n1..2\n'
+END
+run
+totals_are "100%: Checks: 1, Failures: 0, Errors: 0" 0 "a skipped test is no check"
+like "$OUT" '^skipped: 1$' "skipped tests are counted"
+like "$OUT" '^ +host  skips: first: no such device$' "and listed with the reason"
+
+suite host none.sh <<'END'
+printf '1..0 # SKIP no network\n'
+END
+run
+totals_are "0%: Checks: 0, Failures: 0, Errors: 0" 1 "nothing that ran is no success"
+
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { printf 'first_test\nsecond_test\n'; exit 0; }
+n=0
+wanted=${TESTS:-first_test,second_test}
+printf '# tests %d\n' "$(tr , '\n' <<< "$wanted" | wc -l)"
+for t in ${wanted//,/ }; do
+	n=$((n + 1))
+	printf 'ok %d - fake.c:fake:%s: Passed\n' $n "$t"
+done
+printf '1..%d\n' $n
+END
+run "$dir/kernel"
+totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "a guest suite that passes"
+like "$OUT" '^ok    fake/fast  fake: first test  ' "point, flavour and a readable name"
+run --test first_test "$dir/kernel"
+totals_are "100%: Checks: 1, Failures: 0, Errors: 0" 0 "one test by its name"
+run --test 'fake: second' "$dir/kernel"
+like "$OUT" 'fake: second test' "one test by a part of its name"
+run --test nosuchtest "$dir/kernel"
+is "$STATUS" 1 "a name that nothing has fails"
+like "$OUT" 'nosuchtest: no test has this name' "and it is said"
+
+for verdict in 124 125 126; do
+	printf '%s\nreason number %s\n' $verdict $verdict > "$dir/verdict"
+	run "$dir/kernel"
+	totals_are "66%: Checks: 3, Failures: 0, Errors: 1" 1 "umrun's $verdict is an error though all tests passed"
+	like "$OUT" "reason number $verdict" "umrun's reason for $verdict is shown"
+done
+
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { printf 'a_test\nb_test\nc_test\n'; exit 0; }
+printf '# tests 3\n'
+printf 'not ok 1 - x.c:fake:a_test: VmPTE is 5: expected 4 (x.c:3)\n'
+printf 'not ok 2 - x.c:fake:b_test: (after this point) Test timeout expired\n'
+printf '# SKIP no userfaultfd\nok 3 - x.c:fake:c_test: Passed\n1..3\n'
+exit 1
+END
+run "$dir/kernel"
+totals_are "0%: Checks: 2, Failures: 1, Errors: 1" 1 "Check's failures and time-outs are told apart"
+like "$OUT" '^ +VmPTE is 5: expected 4 \(x.c:3\)$' "a guest test's message is whole"
+like "$OUT" 'fake: c test: no userfaultfd' "a guest test's reason to skip is shown"
+
+run --tap "$dir/kernel"
+is "$(grep -c '^\(not \)\?ok ' <<< "$OUT") $(grep '^1\.\.' <<< "$OUT") $(head -n 1 <<< "$OUT")" \
+	"3 1..3 TAP version 13" "--tap prints one plan for all results"
+is "$(cat "$dir/results/check.tap")" "$OUT" "the same is in check.tap"
+like "$(cat "$dir/results/check.xml")" 'tests="3" failures="1" errors="1" skipped="1"' "check.xml has the totals"
+
+printf 'point=fake\nflavour=fast\n' > "$dir/kernel/umlab.info"
+run "$dir/kernel"
+is "$STATUS" 2 "a kernel without an expectation is refused"
+printf 'point=fake\nflavour=fast\npt_reclaim=n\n' > "$dir/kernel/umlab.info"
+
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { echo a; exit 0; }
+printf '# tests 1\nok 1 - x.c:fake:expects_%s: Passed\n1..1\n' "$PT_RECLAIM"
+END
+run "$dir/kernel"
+like "$OUT" 'fake: expects n ' "the kernel's own expectation reaches the suite"
+
+# Two at once that take turns: no line of one gets between those of the other.
+suite host a.sh <<'END'
+for i in 1 2 3; do printf 'ok %d - a\n' $i; sleep 0.1; done; echo 1..3
+END
+add_suite host b.sh <<'END'
+for i in 1 2 3; do printf 'ok %d - b\n' $i; sleep 0.1; done; echo 1..3
+END
+run --jobs 2
+is "$(grep -o '[ab]: [ab]' <<< "$OUT" | uniq | wc -l)" 2 "suites at once do not mix their lines"
+
+# Interrupted: everything that it started ends, and it says so by its status.
+suite host long.sh <<'END'
+echo $$ > "$(dirname "$0")/../pid"
+sleep 1000 & wait
+END
+"$here/../run" --host "$dir/host" --guest "$dir/guest" --results "$dir/results" > "$dir/out" 2>&1 &
+runner=$!
+for _ in $(seq 100); do [ -s "$dir/pid" ] && break; sleep 0.05; done
+kill -TERM $runner
+wait $runner
+is "$?" 143 "SIGTERM ends tests/run"
+sleep 0.3
+pid=$(cat "$dir/pid")
+if kill -0 "$pid" 2> /dev/null || pgrep -P "$pid" > /dev/null; then
+	ok 1 "and the suites that ran" "process $pid is still there"
+	kill -KILL "$pid"
+else
+	ok 0 "and the suites that ran"
+fi
+finish
