@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door of umlab. Each part's rules lie in its own folder; this file
+# includes them and lists what a user may type.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CC ?= gcc
+
+include uml/uml.mk
+include tools/tools.mk
+include rootfs/rootfs.mk
+include tests/tests.mk
+include gdb-scripts/gdb.mk
+
+.PHONY: help
+help: ## [start] this list
+	@tools/help.sh $(MAKEFILE_LIST)

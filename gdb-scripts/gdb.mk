@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0
+# Interactive gdb with the kernel under it.
+
+.PHONY: gdb
+# The workload of the demo, small enough to step through; CMD='PROGRAM ARGS' runs another.
+GDB_CMD = $(or $(CMD),build/tests/guest/ptworkload --size 64M --chunk 2M)
+
+gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim path (P=, CMD='PROGRAM ARGS')
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' debug | tail -n 1) && [ -n "$$dir" ] && \
+		exec build/umrun --kernel "$$dir/linux" --gdb --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py -- $(GDB_CMD)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The protocol between umrun on the host and PID 1 in the guest.
+ *
+ * It runs over one serial line of UML (ttyS0, a socket pair on the host). The
+ * line driver has no end-of-file and no flow control of its own, so both are
+ * here: a stream's data is sent only against credit that its reader gave, and
+ * its end is a frame. A frame is one write(), which the tty layer does not mix
+ * with another writer's. Every frame starts with the run's random key, so that
+ * what a guest program writes to the line is recognised as noise and dropped.
+ */
+#ifndef UMLAB_PROTO_H
+#define UMLAB_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROTO_KEY_LEN	16
+#define PROTO_PAYLOAD	4096	/* bytes of payload in a frame at the most */
+
+/*
+ * Bytes that umrun may have on the line and PID 1 not yet read, frames whole:
+ * UML's line driver never wakes up again once the tty layer has throttled it
+ * (line_unthrottle() leaves the read interrupt off), which it does when its
+ * 4096 bytes are nearly full. PROTO_SIGNAL and the like fit into the rest.
+ */
+#define PROTO_LINE_WINDOW	2560
+#define PROTO_STDIN_BUFFER	(64 * 1024)	/* what PID 1 holds for the program */
+#define PROTO_WINDOW_OUT	(256 * 1024)	/* bytes of stdout, of stderr, that umrun holds */
+#define PROTO_CREDIT_STEP	(32 * 1024)	/* ... and gives credit for at a time */
+
+enum proto_stream { PROTO_STDIN, PROTO_STDOUT, PROTO_STDERR, PROTO_STREAMS };
+
+enum proto_type {
+	/* guest to host */
+	PROTO_HELLO = 1,	/* PID 1 runs; no payload */
+	PROTO_STARTED,		/* the program was executed; no payload */
+	PROTO_NOEXEC,		/* it was not: int32 errno, then text */
+	PROTO_EXIT,		/* it ended: int32 wait status */
+	PROTO_DONE,		/* the guest is about to power off */
+	PROTO_SIGNALLED,	/* answer to PROTO_SIGNAL */
+	/* both ways; the first payload byte is the stream */
+	PROTO_DATA,		/* bytes of a stream */
+	PROTO_EOF,		/* no more bytes will come */
+	PROTO_CLOSED,		/* the reader went away, stop sending */
+	PROTO_CREDIT,		/* uint32: so many more bytes may be sent (of stdin: frames whole) */
+	/* host to guest */
+	PROTO_SIGNAL,		/* int32: send this to the program's group */
+	PROTO_WINSIZE,		/* uint16 rows, uint16 columns */
+	PROTO_POWEROFF,		/* answer to PROTO_DONE */
+};
+
+struct proto_header {
+	uint8_t key[PROTO_KEY_LEN];
+	uint32_t type;
+	uint32_t len;		/* of the payload, in bytes */
+};
+
+struct proto_frame {
+	struct proto_header head;
+	uint8_t payload[PROTO_PAYLOAD];
+};
+
+/* What has arrived of a byte stream and not yet made a whole frame. */
+struct proto_parser {
+	uint8_t key[PROTO_KEY_LEN];
+	uint8_t buf[2 * sizeof(struct proto_frame)];
+	size_t have;		/* bytes in buf */
+	size_t dropped;		/* bytes that belonged to no frame so far */
+};
+
+size_t proto_room(const struct proto_parser *p, uint8_t **where);
+bool proto_next(struct proto_parser *p, struct proto_frame *out);
+size_t proto_build(struct proto_frame *f, const uint8_t key[PROTO_KEY_LEN],
+		   enum proto_type type, const void *payload, size_t len);
+size_t proto_build_stream(struct proto_frame *f, const uint8_t key[PROTO_KEY_LEN],
+			  enum proto_type type, enum proto_stream stream,
+			  const void *data, size_t len);
+
+/*
+ * The run's orders, a file in the initramfs that PID 1 reads and removes:
+ * this header, then `argc` and `envc` NUL-terminated strings.
+ */
+#define PROTO_ORDERS_PATH "/umrun.orders"
+
+struct proto_orders {
+	uint8_t key[PROTO_KEY_LEN];
+	uint32_t argc, envc;
+	uint32_t tty;		/* stdin and stdout are a terminal */
+	uint32_t tty_stderr;	/* stderr is one as well */
+	uint16_t rows, cols;	/* of that terminal */
+	uint32_t share, share_ro;	/* mount these shares */
+};
+
+#endif

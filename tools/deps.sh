@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Installs the Debian packages that are missing: as root, or with sudo.
+# On another system, or without the right to: says the exact list and stops (exit 1).
+set -eu
+
+packages=(
+	gcc make libc6-dev flex bison bc	# a kernel build
+	git ca-certificates xz-utils patch perl	# its source and patches
+	debian-archive-keyring apt dpkg		# fetching that
+	ccache					# the second kernel is cheap
+	check libsubunit-dev			# the suites
+	libarchive-dev libjansson-dev libdw-dev libelf-dev pkg-config	# umrun
+	busybox-static				# the guest's shell
+	gdb binutils				# looking inside
+	util-linux procps			# the host suites
+)
+
+# dpkg knows some packages under a name with an architecture; one query tells all.
+missing() {
+	local have
+	have=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
+		sed -n 's/^installed //p') || true
+	printf '%s\n' "${packages[@]}" | grep -vxF -e "$have" || true
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "deps: this system: not Debian: install what these Debian packages hold, then try again:" >&2
+	echo "  ${packages[*]}" >&2
+	exit 1
+fi
+
+mapfile -t wanted < <(missing)
+[ ${#wanted[@]} -eq 0 ] && exit 0
+
+echo "deps: installing ${wanted[*]}" >&2
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "deps: packages: missing, and there is no sudo: as root, run" >&2
+		echo "  apt-get install --no-install-recommends ${wanted[*]}" >&2
+		exit 1
+	fi
+	as_root=(sudo)
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >>"$log" 2>&1; }
+
+# The lists may be old or absent: update, and try once without when that fails (no network, a cache of packages).
+apt update || echo "deps: apt-get update: failed: going on with the lists that are there" >&2
+if ! apt install -y --no-install-recommends "${wanted[@]}"; then
+	tail -n 5 "$log" >&2
+	echo "deps: apt-get install: failed: install by hand: ${wanted[*]}" >&2
+	exit 1
+fi

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+# The runner and the other tools.
+
+TOOLS_UMRUN := $(wildcard tools/umrun/*.c)
+TOOLS_OBJS := $(TOOLS_UMRUN:tools/umrun/%.c=build/obj/umrun/%.o) build/obj/umrun/proto.o
+TOOLS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
+TOOLS_LIBS = $(shell pkg-config --libs libarchive jansson libdw libelf)
+
+.PHONY: tools doctor demo shell
+
+demo: ## [start] the main job: build the kernels, show what the series does, stop inside it in gdb (FULL=1: every page)
+	@FULL='$(FULL)' tools/demo.sh
+
+tools: build/umrun rootfs ## [tool] build umrun and the guest's root file system
+
+doctor: ## [tool] what this host allows, and the cure for what it doesn't
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s build/umrun
+	@build/umrun --doctor
+
+shell: ## [run] an interactive shell in the guest (P=, F=)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && \
+		exec build/umrun --kernel "$$dir/linux" --timeout 0 -- sh
+
+build/umrun: $(TOOLS_OBJS)
+	$(CC) -o $@.part $^ $(TOOLS_LIBS)
+	@mv $@.part $@
+
+build/obj/umrun/%.o: tools/umrun/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
+
+build/obj/umrun/proto.o: rootfs/proto.c
+	@mkdir -p $(@D)
+	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
+
+-include $(wildcard build/obj/umrun/*.d)

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The initramfs of a run: the guest's root file system, the program with what
+ * it needs, and the orders for PID 1.
+ */
+#define _GNU_SOURCE
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "umrun.h"
+
+struct image {
+	struct archive *out;
+	struct strings folders;	/* that are in it already */
+	char *rootfs;
+};
+
+static void put(struct image *img, const char *path, mode_t mode, const void *data, size_t len)
+{
+	struct archive_entry *e = must(archive_entry_new());
+
+	archive_entry_set_pathname(e, path + (*path == '/'));
+	archive_entry_set_mode(e, mode);
+	archive_entry_set_size(e, len);
+	if (S_ISLNK(mode))
+		archive_entry_set_symlink(e, data);
+	if (archive_write_header(img->out, e) != ARCHIVE_OK)
+		fail("initramfs", path, "%s", archive_error_string(img->out));
+	if (S_ISREG(mode) && len && archive_write_data(img->out, data, len) != (la_ssize_t)len)
+		fail("initramfs", path, "%s", archive_error_string(img->out));
+	archive_entry_free(e);
+}
+
+/* The guest has /bin, /sbin, /lib and /lib64 below /usr, whatever the host does. */
+static char *inside_path(const char *path)
+{
+	static const char *const merged[] = { "/bin/", "/sbin/", "/lib/", "/lib64/" };
+
+	for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++)
+		if (!strncmp(path, merged[i], strlen(merged[i])))
+			return format("/usr%s", path);
+	return must(strdup(path));
+}
+
+static void put_parents(struct image *img, const char *path)
+{
+	char part[PATH_MAX];
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+		if (strings_have(&img->folders, part))
+			continue;
+		strings_add(&img->folders, part);
+		put(img, part, S_IFDIR | 0755, NULL, 0);
+	}
+}
+
+static void put_file(struct image *img, const char *host, const char *path)
+{
+	int fd = open(host, O_RDONLY | O_CLOEXEC);
+	void *data = NULL;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		fail("file for the guest", host, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		fail("file for the guest", host, "not a regular file");
+	if (st.st_size) {
+		data = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (data == MAP_FAILED)
+			fail("file for the guest", host, "%s", strerror(errno));
+	}
+	put_parents(img, path);
+	put(img, path, S_IFREG | (st.st_mode & 0777), data, st.st_size);
+	if (data)
+		munmap(data, st.st_size);
+	close(fd);
+}
+
+static void put_host_file(struct image *img, const char *host)
+{
+	char *path = inside_path(host);
+
+	put_file(img, host, path);
+	free(path);
+}
+
+static void put_link(struct image *img, const char *host, const char *path)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(host, target, sizeof(target) - 1);
+
+	if (n < 0)
+		fail("root file system", host, "%s; run 'make rootfs'", strerror(errno));
+	target[n] = '\0';
+	put(img, path, S_IFLNK | 0777, target, n);
+}
+
+static void put_rootfs(struct image *img)
+{
+	char *roots[] = { img->rootfs, NULL };
+	FTS *fts = must(fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL));
+	FTSENT *e;
+
+	while ((e = fts_read(fts))) {
+		const char *path = e->fts_path + strlen(img->rootfs);
+
+		if (e->fts_info == FTS_D && *path) {
+			strings_add(&img->folders, path);
+			put(img, path, S_IFDIR | (e->fts_statp->st_mode & 07777), NULL, 0);
+		} else if (e->fts_info == FTS_F) {
+			put_file(img, e->fts_path, path);
+		} else if (e->fts_info == FTS_SL) {
+			put_link(img, e->fts_path, path);
+		} else if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS) {
+			fail("root file system", e->fts_path, "%s; run 'make rootfs'", strerror(e->fts_errno));
+		}
+	}
+	fts_close(fts);
+}
+
+/* A name without a slash: in the rootfs's PATH, then in the host's. */
+static char *search_path(const char *prefix, const char *path, const char *name)
+{
+	char *copy = must(strdup(path)), *rest = copy, *part, *found = NULL;
+	struct stat st;
+
+	while (!found && (part = strsep(&rest, ":"))) {
+		char *file = format("%s%s/%s", prefix, *part ? part : ".", name);
+
+		if (!lstat(file, &st) && !S_ISDIR(st.st_mode) && (*prefix || !access(file, X_OK)))
+			found = must(strdup(file));
+		free(file);
+	}
+	free(copy);
+	return found;
+}
+
+/* The absolute path that a host program keeps inside: its libraries and data may depend on it. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX];
+
+	if (*path == '/')
+		return must(strdup(path));
+	if (!getcwd(cwd, sizeof(cwd)))
+		fail("working folder", ".", "%s", strerror(errno));
+	return format("%s/%s", cwd, path + (path[0] == '.' && path[1] == '/' ? 2 : 0));
+}
+
+static char *find_host_program(const struct image *img, const char *name)
+{
+	static const char guest_path[] = "/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin";
+	const char *host_path = getenv("PATH");
+	char *inside, *file;
+
+	if (strchr(name, '/')) {
+		inside = format("%s%s", img->rootfs, name);
+		file = access(name, F_OK) && !faccessat(AT_FDCWD, inside, F_OK, AT_SYMLINK_NOFOLLOW) ?
+		       NULL : must(strdup(name));
+		free(inside);
+		return file;
+	}
+	inside = search_path(img->rootfs, guest_path, name);
+	if (inside) {
+		free(inside);
+		return NULL;
+	}
+	file = search_path("", host_path ? host_path : "/usr/bin:/bin", name);
+	if (!file)
+		fail("program", name, "neither in the guest nor in this host's PATH; give its path");
+	return file;
+}
+
+/* Returns the program's path inside; brings it along when it is the host's. */
+static char *put_program(struct image *img, const char *name)
+{
+	char *host = find_host_program(img, name), *path;
+	struct strings files = { 0 };
+	struct stat st;
+
+	if (!host)
+		return must(strdup(name));
+	if (stat(host, &st))
+		fail("program", host, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		fail("program", host, "not a file; name a program");
+	if (access(host, X_OK))
+		fail("program", host, "%s; is it a program? chmod +x makes it one", strerror(errno));
+	path = absolute(host);
+	deps_collect(host, img->rootfs, &files);
+	put_host_file(img, path);
+	for (size_t i = 0; i < files.len; i++)
+		put_host_file(img, files.list[i]);
+	free(host);
+	return path;
+}
+
+static void add_string(FILE *f, uint32_t *count, const char *text)
+{
+	fwrite(text, 1, strlen(text) + 1, f);
+	(*count)++;
+}
+
+/* A variable that --env sets is the user's. */
+static void add_default(FILE *f, uint32_t *count, const struct options *o,
+			const char *name, const char *value)
+{
+	size_t len = strlen(name);
+	char *text;
+
+	for (size_t i = 0; i < o->env_len; i++)
+		if (!strncmp(o->env[i], name, len) && o->env[i][len] == '=')
+			return;
+	text = format("%s=%s", name, value);
+	add_string(f, count, text);
+	free(text);
+}
+
+static void add_environment(FILE *f, uint32_t *count, const struct options *o)
+{
+	const char *term = getenv("TERM");
+
+	add_default(f, count, o, "PATH",
+		    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	add_default(f, count, o, "HOME", "/root");
+	add_default(f, count, o, "USER", "root");
+	add_default(f, count, o, "SHELL", "/bin/sh");
+	add_default(f, count, o, "TERM", term ? term : "linux");
+	for (size_t i = 0; i < o->env_len; i++)
+		add_string(f, count, o->env[i]);
+}
+
+static void put_orders(struct image *img, const struct options *o, struct proto_orders orders,
+		       const char *program)
+{
+	char *text;
+	size_t len;
+	FILE *f = must(open_memstream(&text, &len));
+
+	orders.argc = orders.envc = 0;
+	fwrite(&orders, sizeof(orders), 1, f);
+	add_string(f, &orders.argc, program);
+	for (int i = 1; i < o->argc; i++)
+		add_string(f, &orders.argc, o->argv[i]);
+	add_environment(f, &orders.envc, o);
+	fclose(f);
+	memcpy(text, &orders, sizeof(orders));
+	put(img, PROTO_ORDERS_PATH, S_IFREG | 0400, text, len);
+	free(text);
+}
+
+/*
+ * image_build - build the run's initramfs, a newc cpio as
+ * Documentation/driver-api/early-userspace/buffer-format.rst describes
+ * @o: the program
+ * @orders: for PID 1; argc and envc are filled in here
+ * Returns a descriptor of it, in memory alone. Ends umrun on any error.
+ */
+int image_build(const struct options *o, const struct proto_orders *orders)
+{
+	struct image img = { .out = must(archive_write_new()), .rootfs = project_path("rootfs") };
+	int fd = memfd_create("initramfs", MFD_CLOEXEC);
+	char *program, *init = format("%s/init", img.rootfs);
+
+	if (fd < 0)
+		fail("initramfs", "memfd_create", "%s", strerror(errno));
+	if (access(init, X_OK))
+		fail("root file system", init, "%s; run 'make rootfs'", strerror(errno));
+	if (archive_write_set_format_cpio_newc(img.out) != ARCHIVE_OK ||
+	    archive_write_open_fd(img.out, fd) != ARCHIVE_OK)
+		fail("initramfs", "libarchive", "%s", archive_error_string(img.out));
+	put_rootfs(&img);
+	program = put_program(&img, o->argv[0]);
+	put_orders(&img, o, *orders, program);
+	if (archive_write_close(img.out) != ARCHIVE_OK)
+		fail("initramfs", "libarchive", "%s", archive_error_string(img.out));
+	archive_write_free(img.out);
+	free(program);
+	free(img.rootfs);
+	free(init);
+	return fd;
+}

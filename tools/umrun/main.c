@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/* From the command line to the exit status. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "umrun.h"
+
+static struct proto_orders make_orders(const struct options *o)
+{
+	struct proto_orders orders = { .share = o->share != NULL, .share_ro = o->share_ro != NULL };
+	struct winsize size = { 0 };
+
+	if (getrandom(orders.key, sizeof(orders.key), 0) != sizeof(orders.key))
+		fail("random key", "getrandom", "%s", strerror(errno));
+	orders.tty = !o->gdb && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	orders.tty_stderr = orders.tty && isatty(STDERR_FILENO);
+	if (orders.tty && !ioctl(STDIN_FILENO, TIOCGWINSZ, &size)) {
+		orders.rows = size.ws_row;
+		orders.cols = size.ws_col;
+	}
+	return orders;
+}
+
+static void explain(const struct outcome *out, const struct options *o, const struct verdict *v,
+		    const struct klog *log, const struct symbols *s)
+{
+	bool warned = o->allow_warn && out->taint && v->exit != EXIT_KERNEL;
+
+	if (!strcmp(v->decided_by, "program")) {
+		if (warned)
+			notice("the kernel warned (allowed): %s", klog_path(log));
+		return;
+	}
+	if (!strcmp(v->decided_by, "kernel")) {
+		notice("kernel: %s", v->why);
+		if (klog_complaint(log))
+			klog_print_complaint(log, s, stderr);
+		else
+			klog_print_tail(log, s, 15, stderr);
+	} else if (!strcmp(v->decided_by, "umrun")) {
+		notice("program: %s: %s", o->argv[0], v->why);
+	} else {
+		notice("%s", v->why);
+	}
+	if (strcmp(v->decided_by, "signal"))
+		notice("the kernel log is in %s", klog_path(log));
+}
+
+static struct symbols *need_symbols(const struct kernel *k)
+{
+	struct symbols *s = symbols_open(k->file);
+	uint64_t addr, size;
+
+	if (!s || !symbols_find(s, "tainted_mask", &addr, &size))
+		fail("kernel", k->file, "not a UML kernel with symbols, which the verdict needs; don't strip it");
+	return s;
+}
+
+int main(int argc, char **argv)
+{
+	struct outcome out = { 0 };
+	struct proto_orders orders;
+	struct verdict v;
+	struct options o;
+	struct kernel k;
+	struct strings args;
+	struct symbols *s;
+	struct klog *log;
+	struct jail j;
+	int image;
+
+	if (argc > 1 && !strcmp(argv[1], "--jail-exec"))
+		return jail_exec(argv + 2);
+	options_parse(&o, argc, argv);
+	if (o.doctor)
+		return limits_print(&o);
+	orders = make_orders(&o);
+	k = kernel_find(&o);
+	args = boot_args(&o, &orders);
+	if (o.dry_run) {
+		args.list[0] = k.file;
+		boot_print(&args);
+		return 0;
+	}
+	limits_check(&o);
+	s = need_symbols(&k);
+	image = image_build(&o, &orders);
+	log = klog_open(&o);
+	j = jail_start(&o, &k, &args, image);
+	close(image);
+	relay_run(&j, &o, &orders, log, s, &out);
+	klog_close(log);
+	v = verdict_decide(&out, &o, log);
+	explain(&out, &o, &v, log, s);
+	if (o.result)
+		result_write(o.result, &o, &k, &out, &v, log);
+	return v.exit;
+}

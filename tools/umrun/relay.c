@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The run itself: carries the streams, passes signals on, watches the clock,
+ * and notes in struct outcome what happens. The other end is rootfs/relay.c.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "umrun.h"
+
+#define SIGNAL_GRACE	1.0	/* seconds that the program has after SIGTERM or SIGHUP */
+#define ANSWER_TIME	1.0	/* seconds that the guest has to answer a signal */
+#define POWEROFF_TIME	10.0	/* seconds that the guest has to power off */
+#define INTERRUPT	0x03	/* what Ctrl-C types */
+#define WRITE_MAX	4096	/* a pipe that polls writable takes so much without blocking (PIPE_BUF) */
+
+#define FRAME_COST	(sizeof(struct proto_header) + 1)	/* of a data frame beside its data */
+
+/* Bytes on their way to somebody who may be slow. */
+struct queue {
+	uint8_t *data;
+	size_t len, room;
+};
+
+struct relay {
+	struct jail *jail;
+	const struct options *options;
+	const struct proto_orders *orders;
+	struct klog *log;
+	const struct symbols *symbols;
+	struct outcome *out;
+	struct proto_parser parser;
+	struct queue to_guest, to_user[PROTO_STREAMS];
+	bool closed[PROTO_STREAMS];	/* of ours: stdin ended, nobody reads stdout */
+	size_t in_credit;		/* bytes that the line to the guest takes */
+	uint32_t owed[PROTO_STREAMS];	/* bytes given to the user, credit not sent yet */
+	double in_sent;			/* when the oldest byte it has not taken was sent */
+	int signals;			/* signalfd */
+	int memory;			/* the kernel's */
+	bool channel_open, log_open;
+	double start, deadline;		/* the time-out; 0: none */
+	double answer_by;		/* a signal must be answered; 0: none under way */
+	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
+};
+
+static void queue_add(struct queue *q, const void *data, size_t len)
+{
+	if (q->len + len > q->room) {
+		q->room = (q->len + len) * 2;
+		q->data = must(realloc(q->data, q->room));
+	}
+	memcpy(q->data + q->len, data, len);
+	q->len += len;
+}
+
+static void queue_drop(struct queue *q, size_t len)
+{
+	memmove(q->data, q->data + len, q->len - len);
+	q->len -= len;
+}
+
+static void tell(struct relay *r, enum proto_type type, const void *payload, size_t len)
+{
+	struct proto_frame f;
+
+	queue_add(&r->to_guest, &f, proto_build(&f, r->orders->key, type, payload, len));
+}
+
+static void tell_stream(struct relay *r, enum proto_type type, enum proto_stream s,
+			const void *data, size_t len)
+{
+	struct proto_frame f;
+
+	queue_add(&r->to_guest, &f, proto_build_stream(&f, r->orders->key, type, s, data, len));
+}
+
+static bool guest_runs(const struct relay *r)
+{
+	return r->channel_open && !r->out->kernel_ended;
+}
+
+static void stop(struct relay *r, int sig)
+{
+	r->out->stopped_by = sig;
+	r->stop_at = now();
+}
+
+/* ---- streams ---- */
+
+/* A user who types Ctrl-C at a guest that takes no input any more wants out. */
+static bool wants_out(const struct relay *r, const uint8_t *data, size_t len)
+{
+	return r->orders->tty && memchr(data, INTERRUPT, len) &&
+	       r->in_credit < PROTO_LINE_WINDOW && now() - r->in_sent > 2 * ANSWER_TIME;
+}
+
+static void read_stdin(struct relay *r)
+{
+	uint8_t buf[PROTO_LINE_WINDOW];
+	ssize_t n = read(STDIN_FILENO, buf, r->in_credit - FRAME_COST);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		r->closed[PROTO_STDIN] = true;
+		tell_stream(r, PROTO_EOF, PROTO_STDIN, NULL, 0);
+		return;
+	}
+	if (wants_out(r, buf, n))
+		stop(r, SIGINT);
+	if (r->in_credit == PROTO_LINE_WINDOW)
+		r->in_sent = now();
+	r->in_credit -= n + FRAME_COST;
+	tell_stream(r, PROTO_DATA, PROTO_STDIN, buf, n);
+}
+
+static void write_user(struct relay *r, enum proto_stream s)
+{
+	struct queue *q = &r->to_user[s];
+	size_t want = q->len < WRITE_MAX ? q->len : WRITE_MAX;
+	ssize_t n = write(s, q->data, want);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n < 0) {
+		/* As the program's own write would have met it: SIGPIPE. */
+		if (errno != EPIPE)
+			notice("%s: write: %s; the rest of it is lost",
+			       s == PROTO_STDOUT ? "stdout" : "stderr", strerror(errno));
+		r->closed[s] = true;
+		q->len = 0;
+		tell_stream(r, PROTO_CLOSED, s, NULL, 0);
+		return;
+	}
+	queue_drop(q, n);
+	r->owed[s] += n;
+	if (r->owed[s] >= PROTO_CREDIT_STEP) {
+		tell_stream(r, PROTO_CREDIT, s, &r->owed[s], sizeof(r->owed[s]));
+		r->owed[s] = 0;
+	}
+}
+
+/* ---- frames ---- */
+
+static void hello(struct relay *r)
+{
+	if (r->out->hello) {
+		r->out->rebooted = true;
+		r->stop_at = now();
+		return;
+	}
+	r->out->hello = true;
+	r->out->t_hello = now() - r->start;
+	r->memory = kmem_open(r->jail->kernel);
+	if (r->memory < 0)
+		fail("kernel memory", "/proc/PID/mem", "%s; a verdict needs it: 'umrun --doctor'",
+		     strerror(errno));
+	klog_attach(r->log, r->memory, r->symbols);
+}
+
+static void stream_frame(struct relay *r, const struct proto_frame *f)
+{
+	enum proto_stream s = f->payload[0];
+	uint32_t more;
+
+	if (!f->head.len || s >= PROTO_STREAMS)
+		return;
+	switch (f->head.type) {
+	case PROTO_DATA:
+		if (s != PROTO_STDIN && !r->closed[s])
+			queue_add(&r->to_user[s], f->payload + 1, f->head.len - 1);
+		break;
+	case PROTO_CLOSED:
+		r->closed[s] = true;
+		break;
+	case PROTO_CREDIT:
+		memcpy(&more, f->payload + 1, sizeof(more));
+		r->in_credit += more;
+		r->in_sent = now();
+		break;
+	}
+}
+
+static void take_frame(struct relay *r, const struct proto_frame *f)
+{
+	switch (f->head.type) {
+	case PROTO_HELLO:
+		hello(r);
+		break;
+	case PROTO_STARTED:
+		r->out->started = true;
+		break;
+	case PROTO_NOEXEC:
+		memcpy(&r->out->noexec, f->payload, sizeof(int32_t));
+		break;
+	case PROTO_EXIT:
+		memcpy(&r->out->status, f->payload, sizeof(int32_t));
+		r->out->exited = true;
+		r->out->t_exit = now() - r->start;
+		break;
+	case PROTO_DONE:
+		verdict_look(r->out, r->memory, r->symbols);
+		r->out->done = true;
+		r->deadline = now() + POWEROFF_TIME;
+		tell(r, PROTO_POWEROFF, NULL, 0);
+		break;
+	case PROTO_SIGNALLED:
+		r->answer_by = 0;
+		break;
+	default:
+		stream_frame(r, f);
+	}
+}
+
+static void read_channel(struct relay *r)
+{
+	struct proto_frame f;
+	uint8_t *where;
+	size_t room = proto_room(&r->parser, &where);
+	ssize_t n = recv(r->jail->channel, where, room, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		r->channel_open = false;
+		return;
+	}
+	r->parser.have += n;
+	while (proto_next(&r->parser, &f))
+		take_frame(r, &f);
+}
+
+static void write_channel(struct relay *r)
+{
+	ssize_t n = send(r->jail->channel, r->to_guest.data, r->to_guest.len,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n > 0)
+		queue_drop(&r->to_guest, n);
+	else if (n < 0 && errno != EINTR && errno != EAGAIN)
+		r->channel_open = false;
+}
+
+/* ---- signals and time ---- */
+
+static void pass_signal(struct relay *r, int sig)
+{
+	int32_t number = sig;
+
+	if (r->stop_at || r->answer_by || !r->out->started || r->out->exited || !guest_runs(r)) {
+		stop(r, sig);
+		return;
+	}
+	tell(r, PROTO_SIGNAL, &number, sizeof(number));
+	r->answer_by = now() + ANSWER_TIME;
+}
+
+static void pass_winsize(struct relay *r)
+{
+	struct winsize size;
+	uint16_t both[2];
+
+	if (!r->orders->tty || ioctl(STDIN_FILENO, TIOCGWINSZ, &size))
+		return;
+	both[0] = size.ws_row;
+	both[1] = size.ws_col;
+	tell(r, PROTO_WINSIZE, both, sizeof(both));
+}
+
+static void take_signal(struct relay *r)
+{
+	static bool interrupted;
+	struct signalfd_siginfo si;
+
+	if (read(r->signals, &si, sizeof(si)) != sizeof(si))
+		return;
+	switch (si.ssi_signo) {
+	case SIGWINCH:
+		pass_winsize(r);
+		break;
+	case SIGINT:
+	case SIGQUIT:
+		if (interrupted)
+			stop(r, si.ssi_signo);
+		else
+			pass_signal(r, si.ssi_signo);
+		interrupted = true;
+		break;
+	case SIGTERM:
+	case SIGHUP:
+		pass_signal(r, si.ssi_signo);
+		r->out->stopped_by = si.ssi_signo;
+		if (!r->stop_at)
+			r->stop_at = now() + SIGNAL_GRACE;
+		break;
+	}
+}
+
+static int open_signals(void)
+{
+	static const int passed[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH };
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
+		sigaddset(&set, passed[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		fail("signals", "signalfd", "%s", strerror(errno));
+	return fd;
+}
+
+/* The guest's end: from its supervisor, or because even that one is gone. */
+static void take_news(struct relay *r)
+{
+	int status = 0;
+
+	switch (jail_news(r->jail, &status)) {
+	case JAIL_ENDED:
+		r->out->kernel_ended = true;
+		r->out->kernel_status = status;
+		break;
+	case JAIL_NONE:
+		if (recv(r->jail->report, &status, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
+			r->out->kernel_ended = true;
+			r->out->kernel_status = SIGKILL;
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static void time_out(struct relay *r)
+{
+	r->out->timed_out = !r->out->done;
+	if (r->out->timed_out) {
+		terminal_restore();
+		notice("time-out: %g s are over; the end of the kernel log is:", r->options->timeout);
+		klog_print_tail(r->log, r->symbols, 15, stderr);
+		if (r->memory >= 0)
+			verdict_look(r->out, r->memory, r->symbols);
+		hang_explain(r->jail, r->log, r->symbols);
+	}
+	r->stop_at = now();
+}
+
+/* Milliseconds until the next thing that must happen by itself; -1: none. */
+static int patience(const struct relay *r)
+{
+	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at };
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (times[i] && (!next || times[i] < next))
+			next = times[i];
+	if (!next)
+		return -1;
+	next = (next - now()) * 1000;
+	return next < 0 ? 0 : next > 1e6 ? 1000000 : (int)next + 1;
+}
+
+static void check_time(struct relay *r)
+{
+	double t = now();
+
+	if (r->stop_at && t >= r->stop_at) {
+		jail_kill(r->jail);
+		r->out->kernel_ended = true;
+		r->channel_open = false;
+	} else if (r->answer_by && t >= r->answer_by) {
+		notice("the guest does not answer; ending it");
+		r->answer_by = 0;
+		stop(r, r->out->stopped_by ? r->out->stopped_by : SIGINT);
+	} else if (r->deadline && t >= r->deadline) {
+		r->deadline = 0;
+		time_out(r);
+	}
+}
+
+/* ---- the loop ---- */
+
+static bool user_waits(const struct relay *r, enum proto_stream s)
+{
+	return r->to_user[s].len && !r->closed[s];
+}
+
+static bool finished(const struct relay *r)
+{
+	return r->out->kernel_ended && !r->log_open && !r->channel_open &&
+	       !user_waits(r, PROTO_STDOUT) && !user_waits(r, PROTO_STDERR);
+}
+
+static void relay_once(struct relay *r)
+{
+	bool take_stdin = r->out->started && !r->out->exited && r->channel_open &&
+			  !r->closed[PROTO_STDIN] && r->in_credit > FRAME_COST;
+	struct pollfd p[] = {
+		{ r->log_open ? r->jail->log : -1, POLLIN, 0 },
+		{ r->channel_open ? r->jail->channel : -1,
+		  POLLIN | (r->to_guest.len ? POLLOUT : 0), 0 },
+		{ r->out->kernel_ended ? -1 : r->jail->report, POLLIN, 0 },
+		{ r->signals, POLLIN, 0 },
+		{ take_stdin ? STDIN_FILENO : -1, POLLIN, 0 },
+		{ user_waits(r, PROTO_STDOUT) ? STDOUT_FILENO : -1, POLLOUT, 0 },
+		{ user_waits(r, PROTO_STDERR) ? STDERR_FILENO : -1, POLLOUT, 0 },
+	};
+
+	if (poll(p, sizeof(p) / sizeof(p[0]), patience(r)) < 0 && errno != EINTR)
+		fail("poll", "the run", "%s", strerror(errno));
+	if (p[0].revents)
+		r->log_open = klog_read(r->log, r->jail->log);
+	if (p[1].revents & (POLLIN | POLLHUP | POLLERR))
+		read_channel(r);
+	if (p[1].revents & POLLOUT)
+		write_channel(r);
+	if (p[2].revents)
+		take_news(r);
+	if (p[3].revents)
+		take_signal(r);
+	if (p[4].revents)
+		read_stdin(r);
+	if (p[5].revents)
+		write_user(r, PROTO_STDOUT);
+	if (p[6].revents)
+		write_user(r, PROTO_STDERR);
+	check_time(r);
+}
+
+/*
+ * relay_run - carry on until the kernel has ended and all was delivered
+ * @j: the jail, in which the kernel was started
+ * @out: filled in with what happened
+ */
+void relay_run(struct jail *j, const struct options *o, const struct proto_orders *orders,
+	       struct klog *log, const struct symbols *s, struct outcome *out)
+{
+	struct relay r = {
+		.jail = j, .options = o, .orders = orders, .log = log, .symbols = s, .out = out,
+		.in_credit = PROTO_LINE_WINDOW, .memory = -1, .channel_open = true, .log_open = true,
+		.start = now(), .signals = open_signals(),
+	};
+
+	memcpy(r.parser.key, orders->key, PROTO_KEY_LEN);
+	if (o->timeout > 0)
+		r.deadline = r.start + o->timeout;
+	if (orders->tty)
+		terminal_raw();
+	while (!finished(&r))
+		relay_once(&r);
+	terminal_restore();
+	jail_kill(j);
+	out->t_end = now() - r.start;
+	if (r.memory >= 0)
+		close(r.memory);
+	klog_attach(log, -1, s);
+	close(r.signals);
+}

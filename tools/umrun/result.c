@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The JSON of --result. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "umrun.h"
+
+static void set_text(json_t *to, const char *key, const char *text)
+{
+	json_object_set_new(to, key, text ? json_string(text) : json_null());
+}
+
+static void set_seconds(json_t *to, const char *key, double seconds)
+{
+	json_object_set_new(to, key, seconds ? json_real(seconds) : json_null());
+}
+
+static json_t *describe_program(const struct options *o, const struct outcome *out)
+{
+	json_t *p = json_object(), *argv = json_array();
+
+	for (int i = 0; i < o->argc; i++)
+		json_array_append_new(argv, json_string(o->argv[i]));
+	json_object_set_new(p, "argv", argv);
+	json_object_set_new(p, "started", json_boolean(out->started));
+	json_object_set_new(p, "wait_status", out->exited ? json_integer(out->status) : json_null());
+	return p;
+}
+
+static json_t *describe_kernel(const struct options *o, const struct kernel *k,
+			       const struct outcome *out, const struct klog *log)
+{
+	json_t *j = json_object();
+
+	set_text(j, "file", k->file);
+	set_text(j, "point", k->point);
+	set_text(j, "flavour", k->flavour);
+	set_text(j, "release", k->release);
+	set_text(j, "config_sha256", k->config_sha256);
+	set_text(j, "compiler", k->compiler);
+	json_object_set_new(j, "cpus", json_integer(o->cpus));
+	set_text(j, "mode", o->cpus > 1 ? "seccomp" : "ptrace");
+	json_object_set_new(j, "mem_bytes", json_integer(o->mem));
+	json_object_set_new(j, "taint", json_integer(out->taint));
+	json_object_set_new(j, "lock_debugging_off", json_boolean(out->locks_off));
+	json_object_set_new(j, "rcu_stalls", json_integer(out->stalls));
+	json_object_set_new(j, "memory_read", json_boolean(out->looked));
+	json_object_set_new(j, "wait_status", out->kernel_ended ? json_integer(out->kernel_status) : json_null());
+	set_text(j, "complaint", klog_complaint(log));
+	set_text(j, "log", klog_path(log));
+	return j;
+}
+
+static json_t *describe_times(const struct outcome *out)
+{
+	json_t *t = json_object();
+
+	set_seconds(t, "boot", out->t_hello);
+	set_seconds(t, "program", out->t_exit ? out->t_exit - out->t_hello : 0);
+	set_seconds(t, "total", out->t_end);
+	return t;
+}
+
+/*
+ * result_write - write how the run went, whole or not at all
+ * @file: where to
+ * Ends umrun when it can't.
+ */
+void result_write(const char *file, const struct options *o, const struct kernel *k,
+		  const struct outcome *out, const struct verdict *v, const struct klog *log)
+{
+	char *part = format("%s.%d.part", file, getpid());
+	json_t *all = json_object();
+
+	json_object_set_new(all, "exit", json_integer(v->exit));
+	set_text(all, "decided_by", v->decided_by);
+	set_text(all, "why", v->why);
+	json_object_set_new(all, "program", describe_program(o, out));
+	json_object_set_new(all, "kernel", describe_kernel(o, k, out, log));
+	json_object_set_new(all, "seconds", describe_times(out));
+	if (json_dump_file(all, part, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) || rename(part, file)) {
+		int error = errno;
+
+		unlink(part);
+		fail("--result", file, "%s; give another place", strerror(error));
+	}
+	json_decref(all);
+	free(part);
+}

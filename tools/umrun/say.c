@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/* How umrun speaks to its user, and the small things that everything here needs. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "umrun.h"
+
+static char *vformat(const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	return text;
+}
+
+/* format - asprintf() that returns the text; the caller frees it */
+char *format(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = vformat(fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+/*
+ * fail - end umrun with EXIT_UMRUN
+ * @what: the thing that went wrong
+ * @value: what it went wrong on
+ * @todo: printf format: why, and what to do
+ */
+void fail(const char *what, const char *value, const char *todo, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, todo);
+	text = vformat(todo, ap);
+	va_end(ap);
+	terminal_restore();
+	fprintf(stderr, "umrun: %s: %s: %s\n", what, value, text);
+	exit(EXIT_UMRUN);
+}
+
+/* notice - one line on stderr that changes nothing */
+void notice(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = vformat(fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "umrun: %s\n", text);
+	free(text);
+}
+
+/* must - the pointer, or the end of umrun when memory ran out */
+void *must(void *p)
+{
+	if (!p)
+		fail("memory", "malloc", "%s", strerror(ENOMEM));
+	return p;
+}
+
+/* now - seconds of a clock that only goes forward */
+double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
