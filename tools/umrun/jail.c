@@ -113,26 +113,27 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void run_inside(const struct cell *c, const struct wires *w, char **argv)
+/* PID 1 of the namespace: waits until its ids are mapped, starts the kernel or
+ * the debugger that will start it, and supervises that. */
+static _Noreturn void run_inside(const struct cell *c, const struct wires *w, char **argv,
+				 jail_enter *enter)
 {
 	char go;
-	pid_t kernel;
+	pid_t pid;
 
 	reset_signals();
-	/* A session of its own: the terminal's Ctrl-C is umrun's to deal with. */
-	setsid();
 	close(w->go[1]);
 	if (read(w->go[0], &go, 1) != 1)
 		_exit(EXIT_UMRUN);
 	tie_to_parent(w->go[0]);
-	kernel = fork();
-	if (kernel < 0)
+	pid = fork();
+	if (pid < 0)
 		jail_report_error(c->report, "fork", "the kernel");
-	if (!kernel)
-		root_enter(c, argv);
+	if (!pid)
+		enter(c, argv);
 	close(c->channel);
 	close(c->log);
-	supervise(kernel, c->report);
+	supervise(pid, c->report);
 }
 
 static void write_map(pid_t pid, const char *file, const char *text)
@@ -193,11 +194,12 @@ static void map_ids(pid_t pid)
  * @k: the kernel
  * @args: its command line
  * @image: descriptor of the initramfs
+ * @enter: what becomes the kernel: root_enter(), or debug_enter()
  * Returns at once; jail_news() tells what becomes of it. Ends umrun when the
  * host has no such namespaces for us.
  */
 struct jail jail_start(const struct options *o, const struct kernel *k,
-		       const struct strings *args, int image)
+		       const struct strings *args, int image, jail_enter *enter)
 {
 	int flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 	struct wires w = make_wires();
@@ -215,7 +217,7 @@ struct jail jail_start(const struct options *o, const struct kernel *k,
 		fail("namespaces", "clone", "%s; 'umrun --doctor' tells what this host allows",
 		     strerror(errno));
 	if (!j.init)
-		run_inside(&c, &w, args->list);
+		run_inside(&c, &w, args->list, enter);
 	close(w.channel[1]);
 	close(w.log[1]);
 	close(w.report[1]);
@@ -270,4 +272,3 @@ void jail_kill(struct jail *j)
 		;
 	j->init = 0;
 }
-int jail_exec(char **argv){(void)argv;return 125;}

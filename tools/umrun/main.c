@@ -31,6 +31,8 @@ static void explain(const struct outcome *out, const struct options *o, const st
 {
 	bool warned = o->allow_warn && out->taint && v->exit != EXIT_KERNEL;
 
+	if (o->gdb)
+		return;
 	if (!strcmp(v->decided_by, "program")) {
 		if (warned)
 			notice("the kernel warned (allowed): %s", klog_path(log));
@@ -74,8 +76,8 @@ int main(int argc, char **argv)
 	struct jail j;
 	int image;
 
-	if (argc > 1 && !strcmp(argv[1], "--jail-exec"))
-		return jail_exec(argv + 2);
+	if (argc > 1 && !strcmp(argv[1], DEBUG_WRAPPER))
+		debug_wrapper(argv + 2);
 	options_parse(&o, argc, argv);
 	if (o.doctor)
 		return limits_print(&o);
@@ -91,7 +93,9 @@ int main(int argc, char **argv)
 	s = need_symbols(&k);
 	image = image_build(&o, &orders);
 	log = klog_open(&o);
-	j = jail_start(&o, &k, &args, image);
+	if (o.gdb)
+		debug_prepare(&o, &k);
+	j = jail_start(&o, &k, &args, image, o.gdb ? debug_enter : root_enter);
 	close(image);
 	relay_run(&j, &o, &orders, log, s, &out);
 	klog_close(log);

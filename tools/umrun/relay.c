@@ -153,11 +153,15 @@ static void write_user(struct relay *r, enum proto_stream s)
 
 static void hello(struct relay *r)
 {
-	if (r->out->hello) {
+	if (r->out->hello && !r->options->gdb) {
 		r->out->rebooted = true;
 		r->stop_at = now();
 		return;
 	}
+	/* In gdb, `run` boots it again. */
+	r->out->started = r->out->exited = r->out->done = false;
+	if (r->memory >= 0)
+		close(r->memory);
 	r->out->hello = true;
 	r->out->t_hello = now() - r->start;
 	r->memory = kmem_open(r->jail->kernel);
@@ -210,7 +214,8 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 	case PROTO_DONE:
 		verdict_look(r->out, r->memory, r->symbols);
 		r->out->done = true;
-		r->deadline = now() + POWEROFF_TIME;
+		if (!r->options->gdb)
+			r->deadline = now() + POWEROFF_TIME;
 		tell(r, PROTO_POWEROFF, NULL, 0);
 		break;
 	case PROTO_SIGNALLED:
@@ -289,6 +294,9 @@ static void take_signal(struct relay *r)
 		break;
 	case SIGINT:
 	case SIGQUIT:
+		/* The terminal sent it to gdb as well. */
+		if (r->options->gdb)
+			break;
 		if (interrupted)
 			stop(r, si.ssi_signo);
 		else
@@ -404,7 +412,7 @@ static bool finished(const struct relay *r)
 
 static void relay_once(struct relay *r)
 {
-	bool take_stdin = r->out->started && !r->out->exited && r->channel_open &&
+	bool take_stdin = !r->options->gdb && r->out->started && !r->out->exited && r->channel_open &&
 			  !r->closed[PROTO_STDIN] && r->in_credit > FRAME_COST;
 	struct pollfd p[] = {
 		{ r->log_open ? r->jail->log : -1, POLLIN, 0 },
@@ -453,7 +461,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	};
 
 	memcpy(r.parser.key, orders->key, PROTO_KEY_LEN);
-	if (o->timeout > 0)
+	if (o->timeout > 0 && !o->gdb)
 		r.deadline = r.start + o->timeout;
 	if (orders->tty)
 		terminal_raw();

@@ -198,6 +198,9 @@ void root_enter(const struct cell *c, char **argv)
 	struct rlimit no_core = { 1, 1 };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	/* A session of its own: the terminal's Ctrl-C is umrun's to deal with. (Under
+	 * gdb it leads a process group, so this does nothing and Ctrl-C is gdb's.) */
+	setsid();
 	must_do(c, unshare(CLONE_NEWNS), "new mount namespace", "unshare");
 	build_root(c);
 	drop_capabilities(c);

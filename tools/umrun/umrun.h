@@ -126,12 +126,6 @@ int image_build(const struct options *o, const struct proto_orders *orders);
 struct strings boot_args(const struct options *o, const struct proto_orders *orders);
 void boot_print(const struct strings *args);
 
-/* jail.c */
-struct jail jail_start(const struct options *o, const struct kernel *k,
-		       const struct strings *args, int image);
-void jail_kill(struct jail *j);
-int jail_exec(char **argv);
-
 /* root.c: what the kernel's process needs of the host, all paths absolute */
 struct cell {
 	unsigned long long mem;	/* bytes of guest memory */
@@ -142,6 +136,12 @@ struct cell {
 	int report;		/* a socket to umrun, see jail.c */
 };
 _Noreturn void root_enter(const struct cell *c, char **argv);
+
+/* jail.c */
+typedef void jail_enter(const struct cell *c, char **argv);
+struct jail jail_start(const struct options *o, const struct kernel *k,
+		       const struct strings *args, int image, jail_enter *enter);
+void jail_kill(struct jail *j);
 _Noreturn void jail_report_error(int report, const char *what, const char *value);
 void jail_report_start(int report);
 
@@ -194,7 +194,9 @@ void terminal_raw(void);
 void terminal_restore(void);
 
 /* debug.c */
-int debug_run(const struct options *o, const struct kernel *k,
-	      const struct strings *args, int image);
+#define DEBUG_WRAPPER "--exec-wrapper"	/* umrun as gdb's exec-wrapper; not for users */
+void debug_prepare(const struct options *o, const struct kernel *k);
+_Noreturn void debug_enter(const struct cell *c, char **argv);
+_Noreturn void debug_wrapper(char **argv);
 
 #endif

@@ -111,6 +111,15 @@ static struct verdict by_program(const struct outcome *out)
 		format("the program ended with status %d", WEXITSTATUS(out->status)) };
 }
 
+/* Under gdb the kernel may be left anywhere: the session's status counts. */
+static struct verdict by_debugger(const struct outcome *out)
+{
+	int status = WIFEXITED(out->kernel_status) ? WEXITSTATUS(out->kernel_status) :
+		     EXIT_SIGNAL + WTERMSIG(out->kernel_status);
+
+	return (struct verdict){ status, "gdb", format("gdb ended with status %d", status) };
+}
+
 /*
  * verdict_decide - umrun's exit status, who decided it and why
  * A kernel that complained outweighs everything but a signal to umrun.
@@ -121,6 +130,8 @@ struct verdict verdict_decide(const struct outcome *out, const struct options *o
 	if (out->stopped_by)
 		return (struct verdict){ EXIT_SIGNAL + out->stopped_by, "signal",
 			format("umrun was told to end by signal %d", out->stopped_by) };
+	if (o->gdb)
+		return by_debugger(out);
 	if (complained(out, o, log))
 		return by_complaint(out, log);
 	if (out->timed_out)

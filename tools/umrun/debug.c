@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * --gdb: gdb runs in the jail's PID namespace but sees the host's files, since
+ * its user's sources and settings are there. Only the kernel that it starts
+ * gets a root of its own: umrun is gdb's exec-wrapper as well, and enters it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "umrun.h"
+
+static const struct options *options;
+static char *self;
+
+/*
+ * debug_prepare - what debug_enter() will need of the host's /proc
+ * Ends umrun when there is no gdb.
+ */
+void debug_prepare(const struct options *o, const struct kernel *k)
+{
+	(void)k;
+	options = o;
+	self = realpath("/proc/self/exe", NULL);
+	if (!self)
+		fail("own path", "/proc/self/exe", "%s", strerror(errno));
+	if (system("command -v gdb >/dev/null"))
+		fail("gdb", "not found", "install the package gdb");
+}
+
+/* Single quotes around it, for the shell that gdb starts the wrapper with. */
+static char *quoted(const char *text)
+{
+	size_t len;
+	char *result;
+	FILE *f = must(open_memstream(&result, &len));
+
+	fputc('\'', f);
+	for (; *text; text++)
+		if (*text == '\'')
+			fputs("'\\''", f);
+		else
+			fputc(*text, f);
+	fputc('\'', f);
+	fclose(f);
+	return result;
+}
+
+static char *wrapper_setting(const struct cell *c)
+{
+	return format("set exec-wrapper %s " DEBUG_WRAPPER " %llu %s %s %s %d %d %d %d",
+		      quoted(self), c->mem, quoted(c->kernel), quoted(c->share), quoted(c->share_ro),
+		      c->image, c->channel, c->log, c->report);
+}
+
+/* gdb passes on what was open when it started. */
+static void keep_open(const struct cell *c)
+{
+	int fds[] = { c->image, c->channel, c->log, c->report };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		fcntl(fds[i], F_SETFD, 0);
+}
+
+/*
+ * debug_enter - become gdb, with the kernel as its program
+ * The jail's counterpart of root_enter(); the same parameters.
+ */
+void debug_enter(const struct cell *c, char **argv)
+{
+	struct strings args = { 0 };
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		jail_report_error(c->report, "new mount namespace", "gdb");
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		jail_report_error(c->report, "mount", "/proc for gdb");
+	keep_open(c);
+	strings_add(&args, "gdb");
+	strings_add(&args, "-q");
+	/* The wrapper needs a plain shell, whatever the user's is. */
+	setenv("SHELL", "/bin/sh", 1);
+	strings_add(&args, "-ex");
+	strings_add(&args, wrapper_setting(c));
+	for (size_t i = 0; i < options->gdb_args_len; i++)
+		strings_add(&args, options->gdb_args[i]);
+	strings_add(&args, "--args");
+	strings_add(&args, c->kernel);
+	for (char **arg = argv + 1; *arg; arg++)
+		strings_add(&args, *arg);
+	execvp("gdb", args.list);
+	jail_report_error(c->report, "execute", "gdb");
+}
+
+/*
+ * debug_wrapper - gdb's exec-wrapper: enter the kernel's root, become the kernel
+ * @argv: what wrapper_setting() wrote, then the kernel's file and arguments
+ */
+void debug_wrapper(char **argv)
+{
+	struct cell c;
+	int count = 0;
+
+	while (argv[count])
+		count++;
+	if (count < 9)
+		fail(DEBUG_WRAPPER, "too few arguments", "this is for gdb; users want --gdb");
+	c = (struct cell){
+		.mem = strtoull(argv[0], NULL, 10), .kernel = argv[1],
+		.share = argv[2], .share_ro = argv[3], .image = atoi(argv[4]),
+		.channel = atoi(argv[5]), .log = atoi(argv[6]), .report = atoi(argv[7]),
+	};
+	argv[8] = "/linux";
+	root_enter(&c, argv + 8);
+}
