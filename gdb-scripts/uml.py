@@ -3,8 +3,8 @@
 
     gdb -x gdb-scripts/uml.py --args LINUX ARGUMENTS...
 
-Sets how gdb treats the signals that UML runs on and loads the helpers in
-gdb-scripts/umlab/.  It changes no other setting of yours.
+Sets how gdb treats the signals that UML runs on, takes UML off your terminal
+and loads the helpers in gdb-scripts/umlab/.  It changes no other setting of yours.
 """
 
 import os
@@ -18,6 +18,13 @@ import gdb
 SIGNALS = "SIGSEGV SIGUSR1 SIGUSR2 SIGALRM SIGIO SIGWINCH SIGCHLD SIGVTALRM SIG34"
 
 gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)
+
+# On your terminal, a Ctrl-C would reach not only UML but also the processes that
+# run its user space, and UML panics when they die of it; and a UML console on a
+# terminal makes it raw, where Ctrl-C is a character.  Without one gdb sends SIGINT to
+# UML alone.  UML's own output: run ... >FILE 2>&1, or say `set inferior-tty` first.
+if os.isatty(0) and not gdb.parameter("inferior-tty"):
+    gdb.execute("set inferior-tty /dev/null")
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
