@@ -43,7 +43,7 @@ static json_t *describe_kernel(const struct options *o, const struct kernel *k,
 	set_text(j, "config_sha256", k->config_sha256);
 	set_text(j, "compiler", k->compiler);
 	json_object_set_new(j, "cpus", json_integer(o->cpus));
-	set_text(j, "mode", o->cpus > 1 ? "seccomp" : "ptrace");
+	set_text(j, "mode", o->cpus > 1 || (o->append && strstr(o->append, "seccomp=on")) ? "seccomp" : "ptrace");
 	json_object_set_new(j, "mem_bytes", json_integer(o->mem));
 	json_object_set_new(j, "taint", json_integer(out->taint));
 	json_object_set_new(j, "lock_debugging_off", json_boolean(out->locks_off));
