@@ -17,12 +17,12 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, LINUX=,
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory tools guest-tests
 	@dirs= ; for point in $(TESTS_POINTS); do \
-		dir=$$(uml/kernel.sh $$point $(F) | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+		dir=$$($(UML_ENV) uml/kernel.sh $$point $(F) | tail -n 1) && [ -n "$$dir" ] || exit 1; \
 		dirs="$$dirs $$dir"; \
 	done; \
 	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $$dirs
 
-guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload ## [test] build the guest suites and the workload
+guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken ## [test] build the guest suites and the workload
 
 # The workload needs no Check, so that `make demo` does not either.
 $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc.o
@@ -30,6 +30,11 @@ $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc
 
 $(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 	$(TESTS_LINK) $(TESTS_LDLIBS)
+
+# A suite that fails on purpose, for the test of the library.
+build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/broken.d -static -o $@ $^ $(TESTS_LDLIBS)
 
 TESTS_LINK = $(CC) -static -o $@ $^
 

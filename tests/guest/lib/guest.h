@@ -117,11 +117,12 @@ void expect_kernel_tables_at(long start_kb, long tables, const char *where);
 
 /*
  * Forks; the child runs fn(arg) and exits with 0, or as a failed expectation
- * ends it: it prints the reason, and wait_child in the parent fails the test.
+ * ends it: its reason is the test's, once child_wait in the parent has seen it.
  * Returns the child's pid.
  */
 int child_start(void (*fn)(void *arg), void *arg);
 /* Waits for the child and fails the test unless it exited with 0. */
-void child_wait(int pid);
+#define child_wait(pid) child_wait_at(pid, HERE)
+void child_wait_at(int pid, const char *where);
 
 #endif

@@ -185,7 +185,7 @@ int child_start(void (*fn)(void *arg), void *arg)
 	_exit(0);
 }
 
-void child_wait(int pid)
+void child_wait_at(int pid, const char *where)
 {
 	int status;
 
@@ -193,9 +193,9 @@ void child_wait(int pid)
 	/* Its expectation failed and told Check why: this test ends with that. */
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 		_exit(1);
-	require(WIFEXITED(status) && WEXITSTATUS(status) == 0,
-		"child: %s %d, expected exit 0, after %s",
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		"child: %s %d, expected exit 0, after %s (%s)",
 		WIFSIGNALED(status) ? "killed by signal" : "exit",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-		last_op);
+		last_op, where);
 }
