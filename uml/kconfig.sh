@@ -44,3 +44,47 @@ kconfig_means() {
 	*) echo "none of ours (has:$done; lacks:$todo)" ;;
 	esac
 }
+
+# conf_tool: builds the kernel's own Kconfig interpreter once, in build/kconfig; prints it.
+conf_tool() {
+	local d=$BUILD/kconfig conf=$BUILD/kconfig/tool/scripts/kconfig/conf
+	if [ ! -x "$conf" ]; then
+		mkdir -p "$d/tool"
+		kconfig_files umlab/fetched "$d/src"
+		cp "$UML_DIR/configs/base.config" "$d/all"
+		make -C "$d/src" O="$d/tool" ARCH=um KCONFIG_ALLCONFIG="$d/all" allnoconfig >"$d/log" 2>&1 ||
+			die "cannot build Kconfig's interpreter: see $d/log"
+	fi
+	echo "$conf"
+}
+
+# kconfig_files REV DIR: what Kconfig reads of REV's tree, as the new directory DIR.
+kconfig_files() {
+	rm -rf "$2"
+	mkdir -p "$2"
+	g archive "$1" Makefile scripts arch/um ':(glob)arch/x86/Makefile*' arch/x86/um \
+		':(glob)**/Kconfig*' tools/build tools/scripts 2>/dev/null | tar -x -C "$2"
+}
+
+# kconfig_at REV ARCH FRAGMENT...: the path of the configuration that ARCH gets at REV from
+# the fragments (over allnoconfig), computed by Kconfig itself and kept by tree.
+kconfig_at() {
+	local rev=$1 arch=$2 d=$BUILD/kconfig out conf srcarch
+	shift 2
+	case $arch in i386 | x86_64) srcarch=x86 ;; sparc64) srcarch=sparc ;; parisc64) srcarch=parisc ;; *) srcarch=$arch ;; esac
+	out=$d/$(tree_of "$rev" | cut -c1-12)-$arch-$(cat "$@" | sha256sum | cut -c1-8)
+	if [ ! -f "$out" ]; then
+		conf=$(conf_tool) || return
+		kconfig_files "$rev" "$d/src.$$"
+		cat "$@" >"$d/all.$$"
+		# Questions about the compiler are answered by the one here; none that we look
+		# at depends on them.
+		(cd "$d/src.$$" && env srctree=. ARCH="$arch" SRCARCH=$srcarch CC="${CC:-gcc}" LD=ld AR=ar NM=nm HOSTCC=gcc \
+			CC_VERSION_TEXT="$("${CC:-gcc}" --version | head -n1)" RUSTC=false BINDGEN=false PAHOLE=false \
+			KERNELVERSION=0 KCONFIG_ALLCONFIG="$d/all.$$" KCONFIG_CONFIG="$out.tmp" \
+			"$conf" -s --allnoconfig Kconfig) >"$d/log" 2>&1 || { rm -rf "$d/src.$$"; die "Kconfig of $rev for $arch: see $d/log"; }
+		rm -rf "$d/src.$$" "$d/all.$$"
+		mv "$out.tmp" "$out"
+	fi
+	echo "$out"
+}

@@ -53,8 +53,8 @@ our_point() {
 		POINT=$(link_point "$P")
 		commit=$(point_commit "$POINT")
 	fi
-	lock "$BUILD/.$POINT.lock" "point $POINT is being made"
-	ensure_worktree "$POINT" "$commit"
+	# In a subshell, so that its locks end with it and not with the build.
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit") || exit
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/$F
 	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$commit")"
 }
