@@ -49,6 +49,7 @@ kconfig_means() {
 conf_tool() {
 	local d=$BUILD/kconfig conf=$BUILD/kconfig/tool/scripts/kconfig/conf
 	if [ ! -x "$conf" ]; then
+		rm -rf "$d"
 		mkdir -p "$d/tool"
 		kconfig_files umlab/fetched "$d/src"
 		cp "$UML_DIR/configs/base.config" "$d/all"
@@ -58,12 +59,21 @@ conf_tool() {
 	echo "$conf"
 }
 
-# kconfig_files REV DIR: what Kconfig reads of REV's tree, as the new directory DIR.
+# kconfig_files REV DIR: what Kconfig reads of REV's tree, as the new directory DIR. All
+# but the first are links to the first, with the files that differ laid over it.
 kconfig_files() {
+	local files=(Makefile scripts arch/um ':(glob)arch/x86/Makefile*' arch/x86/um
+		':(glob)**/Kconfig*' tools/build tools/scripts) changed
 	rm -rf "$2"
-	mkdir -p "$2"
-	g archive "$1" Makefile scripts arch/um ':(glob)arch/x86/Makefile*' arch/x86/um \
-		':(glob)**/Kconfig*' tools/build tools/scripts 2>/dev/null | tar -x -C "$2"
+	if [ -d "$BUILD/kconfig/src" ]; then
+		changed=$(g diff --name-only --no-renames --diff-filter=d umlab/fetched "$1" -- "${files[@]}")
+		cp -al "$BUILD/kconfig/src" "$2"
+		(cd "$2" && g diff --name-only --no-renames umlab/fetched "$1" -- "${files[@]}" | xargs -r rm -f)
+		[ -z "$changed" ] || g archive "$1" $changed | tar -x -C "$2"
+	else
+		mkdir -p "$2"
+		g archive umlab/fetched "${files[@]}" | tar -x -C "$2"
+	fi
 }
 
 # kconfig_at REV ARCH FRAGMENT...: the path of the configuration that ARCH gets at REV from
@@ -79,7 +89,7 @@ kconfig_at() {
 		cat "$@" >"$d/all.$$"
 		# Questions about the compiler are answered by the one here; none that we look
 		# at depends on them.
-		(cd "$d/src.$$" && env srctree=. ARCH="$arch" SRCARCH=$srcarch CC="${CC:-gcc}" LD=ld AR=ar NM=nm HOSTCC=gcc \
+		(cd "$d/src.$$" && env srctree=. ARCH="$arch" SRCARCH=$srcarch HEADER_ARCH=x86 SUBARCH=x86 CC="${CC:-gcc}" LD=ld AR=ar NM=nm HOSTCC=gcc \
 			CC_VERSION_TEXT="$("${CC:-gcc}" --version | head -n1)" RUSTC=false BINDGEN=false PAHOLE=false \
 			KERNELVERSION=0 KCONFIG_ALLCONFIG="$d/all.$$" KCONFIG_CONFIG="$out.tmp" \
 			"$conf" -s --allnoconfig Kconfig) >"$d/log" 2>&1 || { rm -rf "$d/src.$$"; die "Kconfig of $rev for $arch: see $d/log"; }
