@@ -3,8 +3,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -47,6 +49,25 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* execvp(), but what is no program is not taken for a shell script. */
+static void execute(char **argv)
+{
+	char path[PATH_MAX], *list = getenv("PATH"), *part;
+
+	if (strchr(argv[0], '/')) {
+		execv(argv[0], argv);
+		return;
+	}
+	while ((part = strsep(&list, ":"))) {
+		snprintf(path, sizeof(path), "%s/%s", *part ? part : ".", argv[0]);
+		if (!faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW)) {
+			execv(path, argv);
+			return;
+		}
+	}
+	errno = ENOENT;
+}
+
 /* In the child: never returns. What went wrong goes down @report as an errno. */
 static void become_program(const struct orders *o, int in, int out, int err, int report)
 {
@@ -59,7 +80,7 @@ static void become_program(const struct orders *o, int in, int out, int err, int
 	reset_signals();
 	environ = o->envp;	/* its PATH is the one to search */
 	if (!chdir("/"))
-		execvp(o->argv[0], o->argv);
+		execute(o->argv);
 	if (write(report, &errno, sizeof(errno)) < 0)
 		_exit(126);
 	_exit(127);

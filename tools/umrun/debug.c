@@ -17,6 +17,7 @@
 
 static const struct options *options;
 static char *self;
+static const char *source;	/* the kernel's, or NULL */
 
 /*
  * debug_prepare - what debug_enter() will need of the host's /proc
@@ -24,8 +25,8 @@ static char *self;
  */
 void debug_prepare(const struct options *o, const struct kernel *k)
 {
-	(void)k;
 	options = o;
+	source = k->source;
 	self = realpath("/proc/self/exe", NULL);
 	if (!self)
 		fail("own path", "/proc/self/exe", "%s", strerror(errno));
@@ -86,6 +87,10 @@ void debug_enter(const struct cell *c, char **argv)
 	setenv("SHELL", "/bin/sh", 1);
 	strings_add(&args, "-ex");
 	strings_add(&args, wrapper_setting(c));
+	if (source) {
+		strings_add(&args, "-ex");
+		strings_add(&args, format("directory %s", source));
+	}
 	for (size_t i = 0; i < options->gdb_args_len; i++)
 		strings_add(&args, options->gdb_args[i]);
 	strings_add(&args, "--args");

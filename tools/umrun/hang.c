@@ -132,7 +132,7 @@ static size_t print_stack(const struct klog *log, size_t i, const struct symbols
 	bool sure;
 	char *name;
 
-	for (; (line = klog_line(log, i)) && strncmp(line, "task:", 5); i++) {
+	for (; (line = klog_line(log, i)) && strncmp(klog_text(line), "task:", 5); i++) {
 		if (strstr(line, "Sched Debug Version"))
 			break;
 		if (!klog_frame(line, &addr, &sure) || !sure)
@@ -157,8 +157,7 @@ static void print_tasks(const struct klog *log, size_t i, const struct symbols *
 	const char *line, *at;
 
 	while ((line = klog_line(log, i++))) {
-		at = strstr(line, "task:");
-		if (!at || sscanf(at, "task:%31s state:%3s", name, state) != 2)
+		if (sscanf(klog_text(line), "task:%31s state:%3s", name, state) != 2)
 			continue;
 		pid = (at = strstr(line, " pid:")) ? atoi(at + 5) : 0;
 		parent = (at = strstr(line, " ppid:")) ? atoi(at + 6) : 0;

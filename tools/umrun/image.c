@@ -145,11 +145,20 @@ static char *search_path(const char *prefix, const char *path, const char *name)
 	return found;
 }
 
-/* The absolute path that a host program keeps inside: its libraries and data may depend on it. */
+/* PID 1 mounts something over these. */
+static bool is_hidden(const char *path)
+{
+	return !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6) ||
+	       !strncmp(path, "/sys/", 5) || !strncmp(path, "/share", 6);
+}
+
+/* The absolute path that a host program keeps inside, where it can: its data may depend on it. */
 static char *absolute(const char *path)
 {
 	char cwd[PATH_MAX];
 
+	if (is_hidden(path))
+		return format("/usr/local/bin%s", strrchr(path, '/'));
 	if (*path == '/')
 		return must(strdup(path));
 	if (!getcwd(cwd, sizeof(cwd)))
@@ -184,7 +193,7 @@ static char *find_host_program(const struct image *img, const char *name)
 /* Returns the program's path inside; brings it along when it is the host's. */
 static char *put_program(struct image *img, const char *name)
 {
-	char *host = find_host_program(img, name), *path;
+	char *host = find_host_program(img, name), *path, *inside;
 	struct strings files = { 0 };
 	struct stat st;
 
@@ -198,10 +207,12 @@ static char *put_program(struct image *img, const char *name)
 		fail("program", host, "%s; is it a program? chmod +x makes it one", strerror(errno));
 	path = absolute(host);
 	deps_collect(host, img->rootfs, &files);
-	put_host_file(img, path);
+	inside = inside_path(path);
+	put_file(img, host, inside);
 	for (size_t i = 0; i < files.len; i++)
 		put_host_file(img, files.list[i]);
 	free(host);
+	free(inside);
 	return path;
 }
 

@@ -128,8 +128,8 @@ void klog_attach(struct klog *log, int memory, const struct symbols *s)
 	log->symbols = s;
 }
 
-/* Behind `[    1.234567] ` or `[    1.234567][   T1] `. */
-static const char *message(const char *line)
+/* klog_text - what is behind `[    1.234567] ` or `[    1.234567][   T1] ` */
+const char *klog_text(const char *line)
 {
 	while (*line == '[') {
 		const char *end = strchr(line, ']');
@@ -151,21 +151,26 @@ static bool begins(const char *line, const char *const list[], size_t len)
 
 #define BEGINS(line, list) begins(line, list, sizeof(list) / sizeof((list)[0]))
 
-/* While the kernel lives, a line that is not in its log buffer is not the kernel's. */
+static bool alive(const struct klog *log)
+{
+	uint64_t addr, size;
+	char probe;
+
+	return log->memory >= 0 && symbols_find(log->symbols, "__log_buf", &addr, &size) &&
+	       kmem_read(log->memory, addr, &probe, 1);
+}
+
+/* While the kernel lives, a line that is not in its log buffer is not the
+ * kernel's. It may die while this looks. */
 static bool is_true(const struct klog *log, const char *text)
 {
-	char probe;
-	uint64_t addr, size;
-
-	if (log->memory < 0 || !symbols_find(log->symbols, "__log_buf", &addr, &size) ||
-	    !kmem_read(log->memory, addr, &probe, 1))
-		return true;
-	return kmem_contains(log->memory, log->symbols, "__log_buf", text, strlen(text));
+	return kmem_contains(log->memory, log->symbols, "__log_buf", text, strlen(text)) ||
+	       !alive(log);
 }
 
 static void take_line(struct klog *log, char *line)
 {
-	const char *text = message(line);
+	const char *text = klog_text(line);
 
 	if (BEGINS(text, traceless) && !log->accused && log->memory >= 0)
 		log->accused = kmem_contains(log->memory, log->symbols, "__log_buf", text, strlen(text));
@@ -245,7 +250,7 @@ const char *klog_complaint(const struct klog *log)
 {
 	const char *line = log->complaint ? klog_line(log, log->complaint - 1) : NULL;
 
-	return line ? message(line) : NULL;
+	return line ? klog_text(line) : NULL;
 }
 
 /* klog_accused - did the kernel complain in a way that leaves no other trace? */
@@ -294,7 +299,7 @@ static void print_line(const struct klog *log, size_t number, const struct symbo
 
 static bool in_trace(const char *line)
 {
-	const char *text = message(line);
+	const char *text = klog_text(line);
 
 	return *text == ' ' || !strncmp(text, "Call Trace", 10) || isdigit((unsigned char)*text) ||
 	       strstr(line, "] [<") || strstr(line, "]  ");

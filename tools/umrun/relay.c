@@ -133,9 +133,11 @@ static void write_user(struct relay *r, enum proto_stream s)
 		return;
 	if (n < 0) {
 		/* As the program's own write would have met it: SIGPIPE. */
-		if (errno != EPIPE)
+		if (errno != EPIPE) {
+			r->out->lost = errno;
 			notice("%s: write: %s; the rest of it is lost",
 			       s == PROTO_STDOUT ? "stdout" : "stderr", strerror(errno));
+		}
 		r->closed[s] = true;
 		q->len = 0;
 		tell_stream(r, PROTO_CLOSED, s, NULL, 0);

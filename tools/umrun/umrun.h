@@ -52,6 +52,7 @@ struct kernel {
 	char *file;		/* absolute path of `linux` */
 	char *dir;		/* its folder, the O= of its build */
 	char *point, *flavour, *compiler, *config_sha256, *release;
+	char *source;		/* its source folder, or NULL */
 };
 
 struct symbols;			/* of a kernel; kmem.c */
@@ -74,6 +75,7 @@ struct outcome {
 	int kernel_status;	/* UML's wait status, once kernel_ended */
 	bool timed_out;
 	bool rebooted;		/* PID 1 started a second time */
+	int lost;		/* errno of a failed write of the program's output, or 0 */
 	int stopped_by;		/* a signal to umrun that ended the run, or 0 */
 	uint64_t taint;		/* complaint bits, see verdict.c */
 	bool locks_off;		/* lockdep or a lock check reported */
@@ -157,6 +159,7 @@ const char *klog_path(const struct klog *log);
 const char *klog_complaint(const struct klog *log);
 bool klog_accused(const struct klog *log);
 const char *klog_line(const struct klog *log, size_t number);
+const char *klog_text(const char *line);
 bool klog_frame(const char *line, uint64_t *addr, bool *sure);
 size_t klog_lines(const struct klog *log);
 void klog_print_complaint(const struct klog *log, const struct symbols *s, FILE *to);

@@ -142,5 +142,8 @@ struct verdict verdict_decide(const struct outcome *out, const struct options *o
 	if (out->noexec)
 		return (struct verdict){ EXIT_UMRUN, "umrun",
 			format("the program can't be executed: %s", strerror(out->noexec)) };
+	if (out->lost)
+		return (struct verdict){ EXIT_UMRUN, "umrun",
+			format("its output could not be written: %s", strerror(out->lost)) };
 	return by_program(out);
 }

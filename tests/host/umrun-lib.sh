@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+# What the umrun-*.sh suites share: a kernel, a folder of their own, and a way to run.
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(dirname "$(dirname "$here")")
+. "$here/../tap.sh"
+
+umrun=$top/build/umrun
+kernel=
+for point in fixed series base work; do
+	[ -f "$top/build/points/$point/fast/umlab.info" ] || continue
+	kernel=$top/build/points/$point/fast/linux
+	break
+done
+if [ -z "$kernel" ] || [ ! -x "$umrun" ]; then
+	echo "1..0 # SKIP no kernel or no build/umrun yet: make tools kernel"
+	exit 0
+fi
+
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+
+# run ARG...: umrun with the suite's kernel; sets STATUS, OUT and ERR.
+run()
+{
+	"$umrun" --kernel "$kernel" --log "$dir/log" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	STATUS=$?
+	OUT=$(cat "$dir/out")
+	ERR=$(cat "$dir/err")
+}
+
+# status WANT NAME: the last run ended so.
+status()
+{
+	[ "$STATUS" = "$1" ]
+	ok $? "$2" "exit status $STATUS, expected $1; stderr: $ERR"
+}
+
+# start ARG...: umrun in the background, the same otherwise; sets PID.
+start()
+{
+	"$umrun" --kernel "$kernel" --log "$dir/log" "$@" >"$dir/out" 2>"$dir/err" </dev/null &
+	PID=$!
+}
+
+# family PID: every process that it started, directly or not, as "pid starttime".
+family()
+{
+	awk '{ sub(/^[0-9]+ \(.*\) /, ""); print FILENAME, $2, $20 }' /proc/[0-9]*/stat 2>/dev/null |
+		awk -v top="$1" '
+			{ split($1, part, "/"); parent[part[3]] = $2; born[part[3]] = $3 }
+			END {
+				for (pid in parent) {
+					for (p = pid; p in parent && p != top; p = parent[p]) ;
+					if (p == top && pid != top) print pid, born[pid]
+				}
+			}'
+}
+
+# gone FAMILY NAME: within two seconds none of those processes is there.
+gone()
+{
+	local deadline=$((SECONDS + 3)) pid born alive
+	while :; do
+		alive=
+		while read -r pid born; do
+			[ -n "$pid" ] && [ "$(awk '{ sub(/^[0-9]+ \(.*\) /, ""); print $20 }' "/proc/$pid/stat" 2>/dev/null)" = "$born" ] &&
+				alive="$alive $pid"
+		done <<<"$1"
+		{ [ -z "$alive" ] || [ $SECONDS -ge $deadline ]; } && break
+		sleep 0.1
+	done
+	[ -z "$alive" ]
+	ok $? "$2" "still there: $(ps -o pid,args -p "${alive# }" 2>&1)"
+}
+
+# json KEY: a value of the last --result $dir/result, as it is written there.
+json()
+{
+	sed -nE "s/^ *\"$1\": (.*[^,]),?\$/\1/p" "$dir/result" | head -n 1
+}
