@@ -86,8 +86,10 @@ finish_import() {
 	g reset -q --hard
 	# Debian's .gitignore hides every new file from git status and git add. Mend it in
 	# the work tree alone: the commits stay what was fetched.
-	g update-index --skip-worktree .gitignore
-	sed -i -e '/^\/\*$/d' -e '/^!\/debian\/$/d' "$GIT_TREE/.gitignore"
+	if [ -f "$GIT_TREE/.gitignore" ]; then
+		g update-index --skip-worktree .gitignore
+		sed -i -e '/^\/\*$/d' -e '/^!\/debian\/$/d' "$GIT_TREE/.gitignore"
+	fi
 	mv "$GIT_TREE" "$TREE"
 }
 

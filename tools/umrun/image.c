@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,18 +153,23 @@ static bool is_hidden(const char *path)
 	       !strncmp(path, "/sys/", 5) || !strncmp(path, "/share", 6);
 }
 
-/* The absolute path that a host program keeps inside, where it can: its data may depend on it. */
+/* The absolute path that a host program keeps inside, where it can: its data may
+ * depend on it. Folders are named as they are, links and `..` resolved. */
 static char *absolute(const char *path)
 {
-	char cwd[PATH_MAX];
+	char *copy = must(strdup(path)), *folder = realpath(dirname(copy), NULL), *result;
+	const char *slash = strrchr(path, '/');
 
-	if (is_hidden(path))
-		return format("/usr/local/bin%s", strrchr(path, '/'));
-	if (*path == '/')
-		return must(strdup(path));
-	if (!getcwd(cwd, sizeof(cwd)))
-		fail("working folder", ".", "%s", strerror(errno));
-	return format("%s/%s", cwd, path + (path[0] == '.' && path[1] == '/' ? 2 : 0));
+	if (!folder)
+		fail("program", path, "%s", strerror(errno));
+	result = format("%s/%s", strcmp(folder, "/") ? folder : "", slash ? slash + 1 : path);
+	if (is_hidden(result)) {
+		free(result);
+		result = format("/usr/local/bin/%s", slash ? slash + 1 : path);
+	}
+	free(copy);
+	free(folder);
+	return result;
 }
 
 static char *find_host_program(const struct image *img, const char *name)
