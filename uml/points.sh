@@ -31,7 +31,7 @@ built() {
 }
 
 # disk DIR...: MiB that they take, 0 when there are none.
-disk() { du -smc -- "$@" 2>/dev/null | awk 'END { print $1 + 0 }'; }
+disk() { { du -smc -- "$@" 2>/dev/null || true; } | awk 'END { print $1 + 0 }'; }
 
 # row P: two lines of the table.
 row() {

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: the points: rewind and series give the fetched source back, the patches are
+# git am's, each arch reads as the series says, and nothing of the user's is ever lost.
+# timeout: 120
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/tap.sh"
+. "$top/tests/host/source-lib.sh"
+real=$top/build/linux
+make_tarball
+export SOURCE=$tarball
+linux=$UMLAB_BUILD/linux
+"$top/uml/tree.sh" 2> "$dir/err" || { cat "$dir/err"; exit 1; }
+u() { git -C "$linux" -c user.name=me -c user.email=me@localhost "$@"; }
+
+is "$(git -C "$real" rev-parse 'umlab/fetched^{tree}')" "$(git -C "$real" rev-parse 'umlab/series^{tree}')" \
+	"rewind then series is the fetched source, byte for byte, without exception"
+is "$(git -C "$real" diff --shortstat umlab/base umlab/series)" " 16 files changed, 22 insertions(+), 22 deletions(-)" \
+	"the series changes what the cover letter says, less mm/pt_reclaim.c (2 lines)"
+is "$(u rev-parse umlab/base^{tree})" "$(u rev-parse umlab/1^{tree})" "patch 1 is empty"
+
+# The same with git am itself.
+u worktree add -q --detach "$dir/am" umlab/fetched
+(cd "$dir/am" && git -c user.name=me -c user.email=me@localhost am -q --empty=keep "$top"/uml/patches/rewind/*.patch "$top"/uml/patches/series/*.patch) > "$dir/am.log" 2>&1
+is $? 0 "git am takes all the patches"
+is "$(git -C "$dir/am" rev-parse 'HEAD^{tree}') $(git -C "$dir/am" rev-list --count umlab/base..HEAD 2>&1 | head -1)" \
+	"$(u rev-parse 'umlab/series^{tree}') 9" "and ends at the same tree"
+is "$(u log --format=%s umlab/base..umlab/series)" "$(git -C "$dir/am" log -8 --format=%s)" "with the same subjects"
+is "$(u log --format=%b umlab/base..umlab/series | grep -c '^\[ upstream commit [0-9a-f]\{12\} \]$')" 8 "each names its mainline commit"
+
+# count REV REGEX FILE: how many lines of FILE match at REV of the whole source.
+count() { git -C "$real" show "$1:$3" | grep -Ec "$2"; }
+# moves REGEX BEFORE AFTER POINT FILE: the count at the point before, and at POINT.
+moves()
+{
+	local before=$(($4 - 1))
+	[ $before -gt 0 ] || before=base
+	is "$(count umlab/$before "$1" "$5") $(count umlab/$4 "$1" "$5")" "$2 $3" "patch $4, $5: $1"
+}
+for a in "2 alpha" "3 loongarch" "4 mips" "5 parisc" "6 um"; do
+	moves '^	select MMU_GATHER_RCU_TABLE_FREE$' 0 1 "${a% *}" "arch/${a#* }/Kconfig"
+done
+moves '__p(te|md)_free_tlb\(.*tlb_remove_ptdesc' 0 2 2 arch/alpha/include/asm/tlb.h
+moves '__p[mu]d_free_tlb\(.*tlb_remove_ptdesc' 0 2 3 arch/loongarch/include/asm/pgalloc.h
+moves '__p[mu]d_free_tlb\(.*tlb_remove_ptdesc' 0 2 4 arch/mips/include/asm/pgalloc.h
+moves '__p(te|md)_free_tlb\(.*tlb_remove_ptdesc' 0 2 5 arch/parisc/include/asm/tlb.h
+moves 'p(te|md)_free\(\(tlb\)->mm' 2 0 5 arch/parisc/include/asm/tlb.h
+moves '^	select HAVE_ARCH_TLB_REMOVE_TABLE$' 0 1 7 arch/powerpc/Kconfig
+moves '^	select HAVE_ARCH_TLB_REMOVE_TABLE if SMP$' 0 1 7 arch/sparc/Kconfig
+moves '#define __HAVE_ARCH_TLB_REMOVE_TABLE' 1 0 7 arch/powerpc/include/asm/tlb.h
+moves '#define __HAVE_ARCH_TLB_REMOVE_TABLE' 1 0 7 arch/sparc/include/asm/tlb_64.h
+moves '#ifndef CONFIG_HAVE_ARCH_TLB_REMOVE_TABLE' 0 1 7 include/asm-generic/tlb.h
+moves '^config HAVE_ARCH_TLB_REMOVE_TABLE$' 0 1 7 mm/Kconfig
+moves 'ARCH_SUPPORTS_PT_RECLAIM' 2 0 8 mm/Kconfig
+moves 'select ARCH_SUPPORTS_PT_RECLAIM' 1 0 8 arch/x86/Kconfig
+moves 'depends on MMU_GATHER_RCU_TABLE_FREE && !HAVE_ARCH_TLB_REMOVE_TABLE' 0 1 8 mm/Kconfig
+
+# The user's edits and commits.
+points=$top/uml/points.sh
+echo mine >> "$linux/mm/Kconfig"
+run "$points" start 3
+is "$STATUS" 1 "with uncommitted edits make point refuses"
+like "$ERR" "git commit -a" "and says how to keep them"
+is "$(tail -n1 "$linux/mm/Kconfig")" mine "the edit is still there"
+run "$points" clean
+is "$STATUS $(tail -n1 "$linux/mm/Kconfig")" "0 mine" "make clean keeps it too"
+u commit -qam "my work"
+mine=$(u rev-parse HEAD)
+run "$points" start 3
+is "$STATUS $(u rev-parse work)" "0 $(u rev-parse umlab/3)" "make point P=3 moves work to point 3"
+is "$(u branch --contains "$mine" | grep -c work-)" 1 "the commit that was on it is on a branch work-DATE"
+run "$points" clean
+u cat-file -e "$mine"
+is $? 0 "and survives make clean"
+echo new > "$linux/mm/new.c"
+run "$points" start base
+is "$STATUS" 1 "a new file that git doesn't know is an edit too"
+rm "$linux/mm/new.c"
+run "$points" start 9
+like "$STATUS $ERR" "^2 .*no such point" "an unknown point is named"
+
+# PATCHES= and LINUX=
+u format-patch -q -1 "$mine" --stdout > "$dir/mine.mbox"
+sed 's/^ config/ confog/; s/^ 	bool/ 	bowl/; s/^ 	help/ 	halp/; s/^ endmenu/ nomenu/; s/^index .*//' "$dir/mine.mbox" > "$dir/wrong.mbox"
+before=$(u for-each-ref; ls "$UMLAB_BUILD/points" 2> /dev/null)
+PATCHES=$dir/wrong.mbox run "$top/uml/kernel.sh" series fast
+like "$STATUS $ERR" "PATCHES: .*wrong.mbox: patch 1 \(.*my work\) does not apply to series" "a patch that does not apply is named"
+is "$(u for-each-ref; ls "$UMLAB_BUILD/points" 2> /dev/null)" "$before" "and leaves nothing behind"
+mkdir -p "$dir/own/arch/um" && touch "$dir/own/Kconfig" "$dir/own/arch/um/Kconfig" "$dir/own/.config"
+LINUX=$dir/own run "$top/uml/kernel.sh"
+like "$STATUS $ERR" "configured in place.*git -C .* worktree add" "LINUX= of a tree configured in place: refused, a worktree offered"
+finish
