@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The parts of the guest's PID 1: init.c (the steps), channel.c, program.c, relay.c. */
+/* The parts of the guest's PID 1: init.c (the steps), orders.c, channel.c, mailbox.c, program.c, relay.c. */
 #ifndef UMLAB_GUEST_H
 #define UMLAB_GUEST_H
 
@@ -34,6 +34,9 @@ struct orders orders_read(void);
 void program_start(struct program *p, const struct orders *o);
 void program_signal(const struct program *p, int sig);
 void program_winsize(const struct program *p, unsigned int rows, unsigned int cols);
+
+void mailbox_open(void);
+size_t mailbox_take(uint32_t number, uint8_t *to, size_t len);
 
 int relay(struct program *p);
 void relay_wait_poweroff(void);

@@ -138,6 +138,7 @@ int main(void)
 	orders = orders_read();
 	mount_all();
 	mount_shares(&orders.head);
+	mailbox_open();
 	set_hostname();
 	channel_open(orders.head.key);
 	channel_send(PROTO_HELLO, NULL, 0);

@@ -26,9 +26,19 @@
  * 4096 bytes are nearly full. PROTO_SIGNAL and the like fit into the rest.
  */
 #define PROTO_LINE_WINDOW	2560
-#define PROTO_STDIN_BUFFER	(64 * 1024)	/* what PID 1 holds for the program */
+#define PROTO_STDIN_BUFFER	(64 * 1024)	/* what PID 1 holds for the program, of what came by the line */
 #define PROTO_WINDOW_OUT	(256 * 1024)	/* bytes of stdout, of stderr, that umrun holds */
 #define PROTO_CREDIT_STEP	(32 * 1024)	/* ... and gives credit for at a time */
+
+/*
+ * The line takes stdin byte by byte, a system call each (generic_read()), about
+ * 1.5 MB/s. Larger pieces go as a file in a folder that both sides see, the
+ * mailbox: PROTO_MAIL names it, PROTO_TAKEN says that PID 1 has it. One at a
+ * time, so that the order is the frames'.
+ */
+#define PROTO_MAILBOX		"/mailbox"
+#define PROTO_MAIL_MIN		4096		/* bytes; less goes by the line */
+#define PROTO_MAIL_MAX		(256 * 1024)
 
 enum proto_stream { PROTO_STDIN, PROTO_STDOUT, PROTO_STDERR, PROTO_STREAMS };
 
@@ -40,6 +50,7 @@ enum proto_type {
 	PROTO_EXIT,		/* it ended: int32 wait status */
 	PROTO_DONE,		/* the guest is about to power off */
 	PROTO_SIGNALLED,	/* answer to PROTO_SIGNAL */
+	PROTO_TAKEN,		/* answer to PROTO_MAIL */
 	/* both ways; the first payload byte is the stream */
 	PROTO_DATA,		/* bytes of a stream */
 	PROTO_EOF,		/* no more bytes will come */
@@ -49,6 +60,7 @@ enum proto_type {
 	PROTO_SIGNAL,		/* int32: send this to the program's group */
 	PROTO_WINSIZE,		/* uint16 rows, uint16 columns */
 	PROTO_POWEROFF,		/* answer to PROTO_DONE */
+	PROTO_MAIL,		/* uint32 number, uint32 length: of stdin, in the mailbox */
 };
 
 struct proto_header {

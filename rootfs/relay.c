@@ -18,8 +18,10 @@
 
 struct relay {
 	struct program *program;
-	uint8_t pending[PROTO_STDIN_BUFFER];	/* stdin that the program has not taken */
-	size_t pending_len;
+	/* stdin that the program has not taken: pending_len bytes from pending_at on */
+	uint8_t pending[PROTO_STDIN_BUFFER + PROTO_MAIL_MAX];
+	size_t pending_at, pending_len;
+	bool mail_owed;			/* PROTO_TAKEN is to be sent when there is room for the next */
 	uint32_t owed;			/* bytes read off the line, credit not given yet */
 	bool in_eof;			/* umrun has no more stdin */
 	uint32_t credit[PROTO_STREAMS];	/* bytes that umrun still takes */
@@ -64,7 +66,11 @@ static void close_stdin(struct relay *r, bool tell)
 /* Credit for more only while it would fit, whatever the program takes. */
 static void give_credit(struct relay *r)
 {
-	if (!r->owed || sizeof(r->pending) - r->pending_len < PROTO_LINE_WINDOW)
+	if (r->mail_owed && r->pending_len <= PROTO_STDIN_BUFFER) {
+		channel_send(PROTO_TAKEN, NULL, 0);
+		r->mail_owed = false;
+	}
+	if (!r->owed || r->pending_len + PROTO_LINE_WINDOW > PROTO_STDIN_BUFFER)
 		return;
 	channel_send_stream(PROTO_CREDIT, PROTO_STDIN, &r->owed, sizeof(r->owed));
 	r->owed = 0;
@@ -75,14 +81,14 @@ static void feed_stdin(struct relay *r)
 	ssize_t n = 0;
 
 	if (r->pending_len && r->program->in >= 0)
-		n = write(r->program->in, r->pending, r->pending_len);
+		n = write(r->program->in, r->pending + r->pending_at, r->pending_len);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		close_stdin(r, true);
 		return;
 	}
 	if (n > 0) {
-		memmove(r->pending, r->pending + n, r->pending_len - n);
 		r->pending_len -= n;
+		r->pending_at = r->pending_len ? r->pending_at + n : 0;
 	}
 	give_credit(r);
 	/* A terminal's end of file is a character that the user types. */
@@ -90,14 +96,42 @@ static void feed_stdin(struct relay *r)
 		close_stdin(r, false);
 }
 
+/* Room for more behind what is pending. */
+static uint8_t *pending_end(struct relay *r, size_t *room)
+{
+	memmove(r->pending, r->pending + r->pending_at, r->pending_len);
+	r->pending_at = 0;
+	*room = sizeof(r->pending) - r->pending_len;
+	return r->pending + r->pending_len;
+}
+
 static void take_stdin(struct relay *r, const uint8_t *data, size_t len)
 {
+	uint8_t *end;
+	size_t room;
+
 	if (r->program->in < 0)
 		return;
-	if (len > sizeof(r->pending) - r->pending_len)
-		len = sizeof(r->pending) - r->pending_len;	/* beyond its credit: umrun never does */
-	memcpy(r->pending + r->pending_len, data, len);
+	end = pending_end(r, &room);
+	if (len > room)
+		len = room;	/* beyond its credit: umrun never does */
+	memcpy(end, data, len);
 	r->pending_len += len;
+	feed_stdin(r);
+}
+
+static void take_mail(struct relay *r, const struct proto_frame *f)
+{
+	uint32_t mail[2];	/* number, length */
+	uint8_t *end;
+	size_t room;
+
+	memcpy(mail, f->payload, sizeof(mail));
+	end = pending_end(r, &room);
+	r->pending_len += mailbox_take(mail[0], end, mail[1] < room ? mail[1] : room);
+	if (r->program->in < 0)
+		r->pending_len = 0;
+	r->mail_owed = true;
 	feed_stdin(r);
 }
 
@@ -138,6 +172,9 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 		if (!r->ended)
 			program_signal(r->program, sig);
 		channel_send(PROTO_SIGNALLED, NULL, 0);
+		break;
+	case PROTO_MAIL:
+		take_mail(r, f);
 		break;
 	case PROTO_WINSIZE:
 		memcpy(size, f->payload, sizeof(size));

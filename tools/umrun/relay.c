@@ -41,6 +41,10 @@ struct relay {
 	struct proto_parser parser;
 	struct queue to_guest, to_user[PROTO_STREAMS];
 	bool closed[PROTO_STREAMS];	/* of ours: stdin ended, nobody reads stdout */
+	struct queue from_user;		/* stdin that was read and not sent */
+	int mailbox;			/* the folder, or -1: not open (yet), or it failed */
+	uint32_t mail;			/* number of the last piece in it */
+	bool mail_out;			/* ... which the guest has not taken yet */
 	size_t in_credit;		/* bytes that the line to the guest takes */
 	uint32_t owed[PROTO_STREAMS];	/* bytes given to the user, credit not sent yet */
 	double in_sent;			/* when the oldest byte it has not taken was sent */
@@ -105,8 +109,8 @@ static bool wants_out(const struct relay *r, const uint8_t *data, size_t len)
 
 static void read_stdin(struct relay *r)
 {
-	uint8_t buf[PROTO_LINE_WINDOW];
-	ssize_t n = read(STDIN_FILENO, buf, r->in_credit - FRAME_COST);
+	uint8_t buf[PROTO_MAIL_MAX];
+	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -117,10 +121,53 @@ static void read_stdin(struct relay *r)
 	}
 	if (wants_out(r, buf, n))
 		stop(r, SIGINT);
-	if (r->in_credit == PROTO_LINE_WINDOW)
-		r->in_sent = now();
-	r->in_credit -= n + FRAME_COST;
-	tell_stream(r, PROTO_DATA, PROTO_STDIN, buf, n);
+	queue_add(&r->from_user, buf, n);
+}
+
+/* Puts all that was read into the mailbox; when that fails the line has to do. */
+static bool send_mail(struct relay *r)
+{
+	uint32_t mail[2] = { r->mail + 1, r->from_user.len };
+	char name[16];
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "%u", mail[0]);
+	fd = openat(r->mailbox, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	n = fd < 0 ? -1 : write(fd, r->from_user.data, r->from_user.len);
+	if (fd >= 0)
+		close(fd);
+	if (n != (ssize_t)r->from_user.len) {
+		unlinkat(r->mailbox, name, 0);
+		close(r->mailbox);
+		r->mailbox = -1;
+		return false;
+	}
+	r->from_user.len = 0;
+	r->mail = mail[0];
+	r->mail_out = true;
+	tell(r, PROTO_MAIL, mail, sizeof(mail));
+	return true;
+}
+
+static void send_stdin(struct relay *r)
+{
+	size_t len;
+
+	if (r->mail_out || !r->channel_open)
+		return;
+	if (r->from_user.len >= PROTO_MAIL_MIN && r->mailbox >= 0 && send_mail(r))
+		return;
+	while (r->from_user.len && r->in_credit > FRAME_COST) {
+		len = r->in_credit - FRAME_COST;
+		if (len > r->from_user.len)
+			len = r->from_user.len;
+		if (r->in_credit == PROTO_LINE_WINDOW)
+			r->in_sent = now();
+		r->in_credit -= len + FRAME_COST;
+		tell_stream(r, PROTO_DATA, PROTO_STDIN, r->from_user.data, len);
+		queue_drop(&r->from_user, len);
+	}
 }
 
 static void write_user(struct relay *r, enum proto_stream s)
@@ -153,6 +200,14 @@ static void write_user(struct relay *r, enum proto_stream s)
 
 /* ---- frames ---- */
 
+static void open_mailbox(struct relay *r)
+{
+	char *path = format("/proc/%d/root" PROTO_MAILBOX, r->jail->kernel);
+
+	r->mailbox = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(path);
+}
+
 static void hello(struct relay *r)
 {
 	if (r->out->hello && !r->options->gdb) {
@@ -171,6 +226,7 @@ static void hello(struct relay *r)
 		fail("kernel memory", "/proc/PID/mem", "%s; a verdict needs it: 'umrun --doctor'",
 		     strerror(errno));
 	klog_attach(r->log, r->memory, r->symbols);
+	open_mailbox(r);
 }
 
 static void stream_frame(struct relay *r, const struct proto_frame *f)
@@ -222,6 +278,9 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 		break;
 	case PROTO_SIGNALLED:
 		r->answer_by = 0;
+		break;
+	case PROTO_TAKEN:
+		r->mail_out = false;
 		break;
 	default:
 		stream_frame(r, f);
@@ -415,7 +474,7 @@ static bool finished(const struct relay *r)
 static void relay_once(struct relay *r)
 {
 	bool take_stdin = !r->options->gdb && r->out->started && !r->out->exited && r->channel_open &&
-			  !r->closed[PROTO_STDIN] && r->in_credit > FRAME_COST;
+			  !r->closed[PROTO_STDIN] && !r->from_user.len && !r->mail_out;
 	struct pollfd p[] = {
 		{ r->log_open ? r->jail->log : -1, POLLIN, 0 },
 		{ r->channel_open ? r->jail->channel : -1,
@@ -441,6 +500,7 @@ static void relay_once(struct relay *r)
 		take_signal(r);
 	if (p[4].revents)
 		read_stdin(r);
+	send_stdin(r);
 	if (p[5].revents)
 		write_user(r, PROTO_STDOUT);
 	if (p[6].revents)
@@ -458,7 +518,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 {
 	struct relay r = {
 		.jail = j, .options = o, .orders = orders, .log = log, .symbols = s, .out = out,
-		.in_credit = PROTO_LINE_WINDOW, .memory = -1, .channel_open = true, .log_open = true,
+		.in_credit = PROTO_LINE_WINDOW, .memory = -1, .mailbox = -1, .channel_open = true, .log_open = true,
 		.start = now(), .signals = open_signals(),
 	};
 
@@ -474,6 +534,8 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	out->t_end = now() - r.start;
 	if (r.memory >= 0)
 		close(r.memory);
+	if (r.mailbox >= 0)
+		close(r.mailbox);
 	klog_attach(log, -1, s);
 	close(r.signals);
 }

@@ -147,9 +147,11 @@ static void build_root(const struct cell *c)
 	copy_to(c, c->image, "/initrd", 0444);
 	make_folder(c, "/tmp");
 	make_folder(c, "/uml");
+	make_folder(c, PROTO_MAILBOX);
 	/* Guest memory is a file in /tmp; some slack for the file system's own needs. */
 	mount_tmpfs(c, STAGE "/tmp", c->mem + (c->mem >> 4) + (64 << 20));
 	mount_tmpfs(c, STAGE "/uml", 1 << 20);
+	mount_tmpfs(c, STAGE PROTO_MAILBOX, 4 * PROTO_MAIL_MAX);
 	must_do(c, syscall(SYS_pivot_root, STAGE, STAGE "/old"), "pivot_root", STAGE);
 	must_do(c, chdir("/"), "chdir", "/");
 	must_do(c, umount2("/old", MNT_DETACH), "unmount", "the host's root");
