@@ -11,6 +11,7 @@ Environment:
   UMLAB_COMM  stop only in the process of that name (default: in any)
 """
 
+import contextlib
 import os
 import sys
 
@@ -48,6 +49,17 @@ def set_breakpoints():
     return missing
 
 
+@contextlib.contextmanager
+def no_pages():
+    """Let a text through without gdb's question whether to go on, whatever the terminal's size."""
+    paged = gdb.parameter("pagination")
+    gdb.execute("set pagination off")
+    try:
+        yield
+    finally:
+        gdb.execute(f"set pagination {'on' if paged else 'off'}")
+
+
 def say_help(missing):
     """Print the breakpoints by number, what to type, and the functions in @missing (list)."""
     print("\nThe life of a PTE table, as breakpoints:")
@@ -69,5 +81,7 @@ def say_help(missing):
 """)
 
 
-gdb.execute("set print pretty on")
-say_help(set_breakpoints())
+for setting in ("print pretty on", "print inferior-events off", "print thread-events off"):
+    gdb.execute("set " + setting)
+with no_pages():
+    say_help(set_breakpoints())

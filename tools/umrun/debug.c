@@ -88,8 +88,8 @@ void debug_enter(const struct cell *c, char **argv)
 	strings_add(&args, "-ex");
 	strings_add(&args, wrapper_setting(c));
 	if (source) {
-		strings_add(&args, "-ex");
-		strings_add(&args, format("directory %s", source));
+		strings_add(&args, "-d");
+		strings_add(&args, source);
 	}
 	for (size_t i = 0; i < options->gdb_args_len; i++)
 		strings_add(&args, options->gdb_args[i]);

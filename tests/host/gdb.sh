@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: the kernel under gdb: the demo's session, what a user types in make gdb, nothing left behind.
+# timeout: 180
+set -u
+. "$(dirname "$0")/umrun-lib.sh"
+
+like "$(gdb -q -nx -batch -x "$top/gdb-scripts/tests/test_pagetable.py" 2>&1)" '^ok ' "the decoding of page table entries has tests"
+failed=$(gdb -q -nx -batch -x "$top/gdb-scripts/tests/test_pagetable.py" 2>&1 | grep '^not ok')
+is "$failed" "" "... and they pass"
+
+debug=
+for point in series fixed work; do
+	[ -f "$top/build/points/$point/debug/umlab.info" ] || continue
+	debug=$top/build/points/$point/debug/linux
+	break
+done
+workload=$top/build/tests/guest/ptworkload
+if [ -z "$debug" ] || [ ! -x "$workload" ]; then
+	skip "the kernel under gdb" "no debug kernel yet: make kernel P=series F=debug"
+	echo "1..$TAP_COUNT"
+	exit 0
+fi
+
+# under_gdb GDB-ARGUMENT...: a gdb without a terminal; sets STATUS, OUT and ERR.
+under_gdb()
+{
+	local arg args=()
+	for arg; do args+=("--gdb-arg=$arg"); done
+	timeout 100 "$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch "${args[@]}" \
+		-- "$workload" --size 16M --stride 2M >"$dir/out" 2>"$dir/err" </dev/null
+	STATUS=$?
+	OUT=$(cat "$dir/out")
+	ERR=$(cat "$dir/err")
+}
+
+export UMLAB_DEMO_JSON=$dir/demo.json
+under_gdb -x "$top/gdb-scripts/demo.py"
+status 0 "the demo's session sees a table from its PMD to its end"
+like "$OUT" 'before .*present' "... the PMD before"
+like "$OUT" 'after .*none' "... and after"
+like "$OUT" '__do_sys_madvise\(start=0x' "... the way from the madvise system call, with arguments"
+like "$OUT" 'tlb_remove_table_rcu' "... and RCU's callback"
+like "$OUT" '=> +[0-9]+ .*pmd_clear' "... with the line of source"
+like "$(cat "$dir/demo.json" 2>&1)" '"refcount_after": 0' "... and its facts are in a JSON"
+UMLAB_DEMO_COMM=nobody UMLAB_DEMO_TIMEOUT=5 under_gdb -x "$top/gdb-scripts/demo.py"
+[ "$STATUS" -ne 0 ]
+ok $? "a session that does not see it fails" "$ERR"
+
+under_gdb -x "$top/gdb-scripts/reclaim.py" -ex run -ex 'bt 3' -ex continue -ex up -ex 'p *tlb' -ex 'info locals' \
+	-ex 'tbreak zap_pmd_range' -ex continue -ex disable -ex finish -ex kill
+status 0 "make gdb's breakpoints, in a session without a terminal"
+like "$OUT" 'hit Temporary breakpoint 1, madvise_dontneed_single_vma' "... stop first at the madvise"
+like "$OUT" 'hit Breakpoint 2, zap_empty_pte_table' "... then where the table is taken out"
+like "$OUT" '^  cleared_ptes = ' "p *tlb answers"
+like "$OUT" '^can_reclaim_pt = true' "info locals answers"
+like "$OUT" 'Value returned is' "finish answers"
+under_gdb -ex 'p 1 + 1' -ex 'quit 7'
+status 7 "umrun ends as gdb ended"
+
+# Killed in the middle.
+"$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg="$top/gdb-scripts/uml.py" \
+	--gdb-arg=-ex --gdb-arg=run -- sleep 60 >"$dir/out" 2>&1 </dev/null &
+PID=$!
+sleep 3
+kin=$(family $PID)
+kill -KILL $PID
+wait $PID 2>/dev/null
+[ "$(echo "$kin" | wc -l)" -ge 3 ]
+ok $? "gdb, the kernel and its processes ran"
+gone "$kin" "... and none is left when umrun is killed"
+echo "1..$TAP_COUNT"
