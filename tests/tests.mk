@@ -8,6 +8,8 @@ TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
 # Without a point asked for: with the series, and before it with the opposite expectation.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),series base)
+# The host suite of gdb wants a debug kernel; a run that picks a test or a kernel does without.
+TESTS_GDB := $(if $(T)$(filter-out series base,$(TESTS_POINTS)),,series)
 TESTS_JOBS := $(or $(JOBS),2)
 
 .PHONY: check guest-tests
@@ -20,6 +22,7 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, LINUX=,
 		dir=$$($(UML_ENV) uml/kernel.sh $$point $(F) | tail -n 1) && [ -n "$$dir" ] || exit 1; \
 		dirs="$$dirs $$dir"; \
 	done; \
+	for point in $(TESTS_GDB); do uml/kernel.sh $$point debug >/dev/null || exit 1; done; \
 	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $$dirs
 
 guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken ## [test] build the guest suites and the workload

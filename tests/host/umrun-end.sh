@@ -5,8 +5,10 @@
 set -u
 . "$(dirname "$0")/umrun-lib.sh"
 
-# Everything that a run could leave, outside the log that it was told to write.
-places() { ls -A "${TMPDIR:-/tmp}" /dev/shm "$HOME/.uml" 2>/dev/null | grep -v "^${dir##*/}$"; }
+# Where a run could leave something; others may be at work in the real ones.
+mkdir "$dir/tmp" "$dir/home"
+export TMPDIR=$dir/tmp HOME=$dir/home
+places() { find "$dir/tmp" "$dir/home" -mindepth 1; ls -A /dev/shm | grep -i -e uml -e vm_file; }
 
 # after SIGNAL DELAY WANT NAME PROGRAM...: a run that gets the signal after that many seconds.
 after()
