@@ -17,7 +17,7 @@ TESTS_JOBS := $(or $(JOBS),2)
 # Packages come first, in a make of their own: the rest is compiled with them.
 check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, LINUX=, PATCHES=: in that kernel
 	@tools/deps.sh
-	@$(MAKE) --no-print-directory tools guest-tests
+	@$(MAKE) --no-print-directory -s tools guest-tests
 	@dirs= ; for point in $(TESTS_POINTS); do \
 		dir=$$($(UML_ENV) uml/kernel.sh $$point $(F) | tail -n 1) && [ -n "$$dir" ] || exit 1; \
 		dirs="$$dirs $$dir"; \
