@@ -9,4 +9,5 @@ gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim p
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' debug | tail -n 1) && [ -n "$$dir" ] && \
-		exec build/umrun --kernel "$$dir/linux" --gdb --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py -- $(GDB_CMD)
+		exec build/umrun --kernel "$$dir/linux" --gdb --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py \
+		--gdb-arg=-ex --gdb-arg=run -- $(GDB_CMD)

@@ -71,7 +71,7 @@ def say_help(missing):
     if missing:
         print("  not in this kernel: " + ", ".join(missing))
     print("""
-  run          boot; stops in the workload    bt           how did we get here
+  run          boot (again)                   bt           how did we get here
   finish       return, show the result        info locals  variables of this function
   p *tlb       the mmu_gather (up: to zap_pte_range, which has it)
   enable 4 5   also stop at the batch and RCU's callback

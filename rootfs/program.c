@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "signals.h"
 
 struct ends {
 	int child, ours;
@@ -37,16 +38,6 @@ static struct ends make_pty(const struct proto_orders *o)
 	fcntl(e.ours, F_SETFD, FD_CLOEXEC);
 	fcntl(e.child, F_SETFD, FD_CLOEXEC);
 	return e;
-}
-
-static void reset_signals(void)
-{
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* execvp(), but what is no program is not taken for a shell script. */
@@ -77,7 +68,7 @@ static void become_program(const struct orders *o, int in, int out, int err, int
 	dup2(in, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
-	reset_signals();
+	signals_reset();
 	environ = o->envp;	/* its PATH is the one to search */
 	if (!chdir("/"))
 		execute(o->argv);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # What runs inside: PID 1, and the folder that umrun makes the initramfs from.
 
-ROOTFS_INIT := $(addprefix build/obj/rootfs/,init.o orders.o channel.o mailbox.o program.o relay.o proto.o)
+ROOTFS_INIT := $(addprefix build/obj/rootfs/,init.o orders.o channel.o mailbox.o program.o relay.o proto.o signals.o)
 
 .PHONY: rootfs
 rootfs: build/rootfs/init ## [tool] lay out the guest's root file system

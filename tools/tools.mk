@@ -2,7 +2,8 @@
 # The runner and the other tools.
 
 TOOLS_UMRUN := $(wildcard tools/umrun/*.c)
-TOOLS_OBJS := $(TOOLS_UMRUN:tools/umrun/%.c=build/obj/umrun/%.o) build/obj/umrun/proto.o
+# proto.c and signals.c are the guest's PID 1's as well.
+TOOLS_OBJS := $(TOOLS_UMRUN:tools/umrun/%.c=build/obj/umrun/%.o) $(addprefix build/obj/umrun/,proto.o signals.o)
 TOOLS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TOOLS_LIBS = $(shell pkg-config --libs libarchive jansson libdw libelf)
 
@@ -22,7 +23,8 @@ shell: ## [run] an interactive shell in the guest (P=, F=)
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && \
-		exec build/umrun --kernel "$$dir/linux" --timeout 0 -- sh
+		{ build/umrun --kernel "$$dir/linux" --timeout 0 -- sh; \
+		status=$$?; [ $$status -lt 124 ] || exit $$status; }	# a shell's own status is no error of make's
 
 build/umrun: $(TOOLS_OBJS)
 	$(CC) -o $@.part $^ $(TOOLS_LIBS)
@@ -32,7 +34,7 @@ build/obj/umrun/%.o: tools/umrun/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
 
-build/obj/umrun/proto.o: rootfs/proto.c
+$(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
 

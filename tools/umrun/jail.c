@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../rootfs/signals.h"
 #include "umrun.h"
 
 /* One message on the report socket. The kernel adds the sender's PID as umrun sees it. */
@@ -103,16 +104,6 @@ static struct wires make_wires(void)
 	return w;
 }
 
-static void reset_signals(void)
-{
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* PID 1 of the namespace: waits until its ids are mapped, starts the kernel or
  * the debugger that will start it, and supervises that. */
 static _Noreturn void run_inside(const struct cell *c, const struct wires *w, char **argv,
@@ -121,7 +112,7 @@ static _Noreturn void run_inside(const struct cell *c, const struct wires *w, ch
 	char go;
 	pid_t pid;
 
-	reset_signals();
+	signals_reset();
 	close(w->go[1]);
 	if (read(w->go[0], &go, 1) != 1)
 		_exit(EXIT_UMRUN);
