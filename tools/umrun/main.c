@@ -2,6 +2,7 @@
 /* From the command line to the exit status. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -63,6 +64,17 @@ static struct symbols *need_symbols(const struct kernel *k)
 	return s;
 }
 
+/* A closed stdin, stdout or stderr would be the number of the next file opened. */
+static void fill_descriptors(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct outcome out = { 0 };
@@ -76,6 +88,7 @@ int main(int argc, char **argv)
 	struct jail j;
 	int image;
 
+	fill_descriptors();
 	if (argc > 1 && !strcmp(argv[1], DEBUG_WRAPPER))
 		debug_wrapper(argv + 2);
 	options_parse(&o, argc, argv);

@@ -9,9 +9,26 @@
 
 #include "umrun.h"
 
+/* JSON is UTF-8; what isn't (an argument, a line of the log) shows its odd bytes as `?`. */
+static json_t *make_text(const char *text)
+{
+	json_t *j = json_string(text);
+	char *copy;
+
+	if (j)
+		return j;
+	copy = must(strdup(text));
+	for (char *c = copy; *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	j = json_string(copy);
+	free(copy);
+	return j;
+}
+
 static void set_text(json_t *to, const char *key, const char *text)
 {
-	json_object_set_new(to, key, text ? json_string(text) : json_null());
+	json_object_set_new(to, key, text ? make_text(text) : json_null());
 }
 
 static void set_seconds(json_t *to, const char *key, double seconds)
@@ -24,7 +41,7 @@ static json_t *describe_program(const struct options *o, const struct outcome *o
 	json_t *p = json_object(), *argv = json_array();
 
 	for (int i = 0; i < o->argc; i++)
-		json_array_append_new(argv, json_string(o->argv[i]));
+		json_array_append_new(argv, make_text(o->argv[i]));
 	json_object_set_new(p, "argv", argv);
 	json_object_set_new(p, "started", json_boolean(out->started));
 	json_object_set_new(p, "wait_status", out->exited ? json_integer(out->status) : json_null());
