@@ -30,7 +30,9 @@ like "$ERR" 'warned' "... with a notice"
 run --allow-warn sh -c "echo BUG >$provoke"
 status 126 "--allow-warn does not allow a BUG"
 
-run --timeout 60 --cpus 2 --append 'rcupdate.rcu_cpu_stall_timeout=3' sh -c "echo LOOP >$provoke"
+run --timeout 60 --cpus 2 --append 'rcupdate.rcu_cpu_stall_timeout=3' sh -c "
+	(while mount -t tmpfs none /mnt && umount /mnt; do :; done) &	# wants grace periods
+	sleep 0.5; echo LOOP >$provoke"
 status 126 "an RCU stall"
 like "$ERR" 'stall' "... says so"
 
