@@ -4,7 +4,7 @@
 
 # fragments F: the files that make up the configuration of flavour F.
 fragments() {
-	[ -f "$UML_DIR/configs/$1.config" ] || usage "F=$1: no such flavour: one of: $(flavours)"
+	case " $(flavours) " in *" ${1// /_} "*) ;; *) usage "F=$1: no such flavour: one of: $(flavours)" ;; esac
 	echo "$UML_DIR/configs/base.config" "$UML_DIR/configs/$1.config"
 }
 
@@ -45,16 +45,18 @@ kconfig_means() {
 	esac
 }
 
-# conf_tool: builds the kernel's own Kconfig interpreter once, in build/kconfig; prints it.
+# conf_tool: builds the kernel's own Kconfig interpreter once for a fetched source, in
+# build/kconfig; prints it.
 conf_tool() {
 	local d=$BUILD/kconfig conf=$BUILD/kconfig/tool/scripts/kconfig/conf
-	if [ ! -x "$conf" ]; then
+	if [ ! -x "$conf" ] || [ "$(cat "$d/of" 2>/dev/null)" != "$(tree_of umlab/fetched)" ]; then
 		rm -rf "$d"
 		mkdir -p "$d/tool"
 		kconfig_files umlab/fetched "$d/src"
 		cp "$UML_DIR/configs/base.config" "$d/all"
 		make -C "$d/src" O="$d/tool" ARCH=um KCONFIG_ALLCONFIG="$d/all" allnoconfig >"$d/log" 2>&1 ||
 			die "cannot build Kconfig's interpreter: see $d/log"
+		tree_of umlab/fetched >"$d/of"
 	fi
 	echo "$conf"
 }
@@ -83,8 +85,10 @@ kconfig_at() {
 	shift 2
 	case $arch in i386 | x86_64) srcarch=x86 ;; sparc64) srcarch=sparc ;; parisc64) srcarch=parisc ;; *) srcarch=$arch ;; esac
 	out=$d/$(tree_of "$rev" | cut -c1-12)-$arch-$(cat "$@" | sha256sum | cut -c1-8)
-	if [ ! -f "$out" ]; then
-		conf=$(conf_tool) || return
+	if [ ! -f "$out" ]; then (
+		lock "$BUILD/.kconfig.lock" "Kconfig is being computed"
+		conf=$(conf_tool) || exit
+		rm -rf "$d"/src.* "$d"/all.* # of one that was killed
 		kconfig_files "$rev" "$d/src.$$"
 		cat "$@" >"$d/all.$$"
 		# Questions about the compiler are answered by the one here; none that we look
@@ -95,6 +99,6 @@ kconfig_at() {
 			"$conf" -s --allnoconfig Kconfig) >"$d/log" 2>&1 || { rm -rf "$d/src.$$"; die "Kconfig of $rev for $arch: see $d/log"; }
 		rm -rf "$d/src.$$" "$d/all.$$"
 		mv "$out.tmp" "$out"
-	fi
+	) || return; fi
 	echo "$out"
 }

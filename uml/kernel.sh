@@ -31,7 +31,12 @@ own_tree() {
 	fi
 	POINT=tree-$(printf %s "$SRC" | sha256sum | cut -c1-8)
 	OUT=$POINTS/$POINT/$F
-	SOURCE_TEXT=$(git -C "$SRC" describe --always --dirty 2>/dev/null || echo "no git")
+	# Not `describe --dirty`, which rewrites the index of a tree that isn't ours.
+	if SOURCE_TEXT=$(git -C "$SRC" describe --always 2>/dev/null); then
+		[ -z "$(git --no-optional-locks -C "$SRC" status --porcelain -uno 2>/dev/null)" ] || SOURCE_TEXT=$SOURCE_TEXT-dirty
+	else
+		SOURCE_TEXT="no git"
+	fi
 	note "LINUX: $SRC is point $POINT; by its Kconfig it amounts to: $(kconfig_means "$SRC")"
 }
 
@@ -100,12 +105,27 @@ configure() {
 	mv "$want.new" "$want"
 }
 
+# Ends make even when we are killed without a chance to do so. Only where there is setpriv
+# (util-linux): without it such a make works on, and whoever comes next waits for it.
+DIE_WITH_US=()
+! setpriv --pdeathsig TERM true 2>/dev/null || DIE_WITH_US=(setpriv --pdeathsig TERM)
+
+# stop_make PID STATUS: ends the make PID and then ourselves.
+stop_make() {
+	trap '' INT TERM HUP
+	kill -TERM "$1" 2>/dev/null
+	wait "$1"
+	note "interrupted: the next run goes on from here"
+	exit "$2"
+}
+
 # run_make ARG...: make with MAKE_ARGS, output to the log; a signal to us ends it too.
 run_make() {
 	local pid
-	make "${MAKE_ARGS[@]}" "$@" >>"$LOG" 2>&1 &
+	"${DIE_WITH_US[@]}" make "${MAKE_ARGS[@]}" "$@" >>"$LOG" 2>&1 &
 	pid=$!
-	trap 'kill -TERM $pid 2>/dev/null; wait $pid; exit 130' INT TERM HUP
+	trap 'stop_make $pid 130' INT
+	trap 'stop_make $pid 143' TERM HUP
 	if ! wait $pid; then
 		grep -m3 -n -E '(error|Error|\*\*\*|No space left)' "$LOG" >&2 || tail -n5 "$LOG" >&2
 		die "make $*: failed: the whole log is $LOG"
@@ -116,12 +136,14 @@ run_make() {
 # meter: while the build runs, says how far it is: one line that renews itself on a
 # terminal, else a line every 20 s. The number of steps is that of the last build.
 meter() {
-	local total n t eta step=20
+	local total n t eta step=20 i=0
 	trap - EXIT
 	let_go_of_locks
 	total=$(cat "$LOGS/steps-$F" 2>/dev/null || awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")
 	[ -t 2 ] && step=1
-	while sleep $step && kill -0 $$ 2>/dev/null; do
+	while sleep 1 && kill -0 $$ 2>/dev/null; do
+		i=$((i + 1))
+		[ $((i % step)) = 0 ] || continue
 		n=$(grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG") || true
 		t=$(elapsed "$T0") eta=
 		[ "$n" -lt 20 ] || [ "$n" -ge "$total" ] || eta=", about $((t * (total - n) / n)) s to go"
@@ -133,7 +155,7 @@ meter() {
 # stop_meter: ends meter and clears its line.
 stop_meter() {
 	[ -n "${METER-}" ] || return 0
-	kill "$METER" 2>/dev/null || true
+	kill "$METER" 2>/dev/null || true # its sleep ends within a second
 	wait "$METER" 2>/dev/null || true
 	METER=
 	[ ! -t 2 ] || printf '\r\033[K' >&2
@@ -169,10 +191,15 @@ write_info() {
 	mv "$OUT/umlab.info.tmp" "$OUT/umlab.info"
 }
 
+# A first build takes about this much, in MiB.
+SPACE=250
+[ "$F" = fast ] || SPACE=900
+
 # build: the kernel itself.
 build() {
 	local goals=linux
 	T0=$SECONDS
+	[ -x "$OUT/linux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $POINT $F"
 	rm -f "$OUT/umlab.info"
 	: >"$LOG"
 	note "$POINT $F: building (log: ${LOG#"$ROOT"/})"
@@ -192,10 +219,14 @@ build() {
 FRAGMENTS=($(fragments "$F")) || exit
 need_tools make "${CC##* }" flex bison bc git
 OWN=${LINUX:-}
+[ -z "$OWN" ] || [ -z "${PATCHES:-}" ] ||
+	usage "LINUX and PATCHES together: LINUX builds a tree as it is: apply the patches there, with 'git am', and leave PATCHES out"
 if [ -n "$OWN" ]; then own_tree "$OWN"; else our_point; fi
 mkdir -p "$OUT" "$LOGS"
 LOG=$LOGS/build-$POINT-$F.log
 lock "$BUILD/.$POINT-$F.lock" "$POINT $F is being built"
+[ -d "$SRC" ] || die "$SRC: removed by 'make clean' meanwhile: run this again"
+mkdir -p "$OUT"
 make_args
 KEY=none
 [ "$POINT" = work ] || [ -n "$OWN" ] || KEY=$(build_key)

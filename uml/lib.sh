@@ -36,8 +36,9 @@ warn() { printf '%s: warning: %s\n' "$TOOL" "$*" >&2; }
 # holds it. WHAT is said while waiting.
 lock() {
 	local fd
-	mkdir -p "$(dirname "$1")"
-	exec {fd}>"$1"
+	mkdir -p "$(dirname "$1")" 2>/dev/null && { : >>"$1"; } 2>/dev/null ||
+		die "$1: cannot be written: become the user that owns $(dirname "$1"), or work in a clone of your own"
+	exec {fd}>>"$1"
 	LOCK_FDS="${LOCK_FDS-} $fd"
 	if ! flock -n "$fd"; then
 		note "waiting for another run: $2"

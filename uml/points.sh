@@ -15,10 +15,28 @@ subject() {
 	case $1 in
 	base) echo "(the series taken out again)" ;;
 	series) echo "(all eight)" ;;
-	work) g log -1 --format='%s' work ;;
+	work) work_subject ;;
 	fixed) [ "$(tree_of umlab/fixed)" = "$(tree_of umlab/series)" ] && echo "(series; no fixes yet)" || g log -1 --format=%s umlab/fixed ;;
 	*) g log -1 --format=%s "umlab/$1" ;;
 	esac
+}
+
+# work_rev: build/linux as it is, edits of tracked files included (as the commit that git
+# stash would make; nothing is stashed).
+work_rev() {
+	local rev
+	rev=$(g stash create 2>/dev/null) || true
+	echo "${rev:-HEAD}"
+}
+
+# work_subject: where build/linux stands: its last commit, and what is beside it.
+work_subject() {
+	local branch edits
+	branch=$(g symbolic-ref -q --short HEAD) || branch="no branch"
+	edits=$(g status --porcelain | wc -l)
+	g log -1 --format=%s HEAD
+	[ "$branch" = work ] || echo "($branch)"
+	[ "$edits" = 0 ] || echo "(+ $edits uncommitted)"
 }
 
 # about P: the line of points.txt that says what P changes.
@@ -36,13 +54,13 @@ disk() { { du -smc -- "$@" 2>/dev/null || true; } | awk 'END { print $1 + 0 }'; 
 # row P: two lines of the table.
 row() {
 	local rev=umlab/$1 h config kernels share=
-	[ "$1" != work ] || rev=work
+	[ "$1" != work ] || rev=$(work_rev)
 	config=$(kconfig_at "$rev" um $(fragments fast)) || exit
 	h=$(holder "$1")
 	kernels=$(built "$h")
 	[ "$h" = "$1" ] || share=" (shares the kernels of $h)"
 	printf '%-7s %-4s %-4s %-11s %s\n' "$1" "$(has_symbol "$config" MMU_GATHER_RCU_TABLE_FREE)" \
-		"$(has_symbol "$config" PT_RECLAIM)" "${kernels:--}" "$(subject "$1")"
+		"$(has_symbol "$config" PT_RECLAIM)" "${kernels:--}" "$(subject "$1" | paste -sd' ')"
 	printf '%29s %s%s\n' '' "$(about "$1")" "$share"
 }
 
@@ -66,17 +84,6 @@ list() {
 	END
 }
 
-# keep COMMIT: gives COMMIT a branch work-DATE unless another branch or tag than work
-# holds it already, so that moving work never loses it. Prints the branch if one was made.
-keep() {
-	local name
-	[ -z "$(g for-each-ref --contains "$1" --format='%(refname)' refs/heads refs/tags | grep -vx refs/heads/work)" ] || return 0
-	name=work-$(date +%Y%m%d-%H%M%S)
-	while g rev-parse -q --verify "refs/heads/$name" >/dev/null; do name=$name+; done
-	g branch "$name" "$1"
-	echo "$name"
-}
-
 # start P: the branch work at point P, in build/linux.
 start() {
 	local commit b
@@ -85,18 +92,17 @@ start() {
 	[ "$1" != work ] || usage "work is the branch itself: give the point that it shall start from"
 	"$UML_DIR/tree.sh"
 	lock "$BUILD/.tree.lock" "build/linux is busy"
-	[ ! -d "$TREE/.git/rebase-merge" ] && [ ! -d "$TREE/.git/rebase-apply" ] && [ ! -f "$TREE/.git/MERGE_HEAD" ] ||
-		die "build/linux: a rebase, am or merge is under way: finish or abort it first ('git status' there says how)"
+	for b in rebase-merge rebase-apply MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD BISECT_LOG; do
+		[ ! -e "$TREE/.git/$b" ] ||
+			die "build/linux: a rebase, am, merge, pick or bisect is under way: finish or abort it first ('git status' there says how)"
+	done
 	[ -z "$(g status --porcelain)" ] || die "build/linux has uncommitted edits: in there, keep them with one of
 	git commit -a              as a commit (it stays on a branch of its own)
 	git stash -u               aside, to be taken back with 'git stash pop'
 	git diff HEAD >FILE        as a patch (then 'git checkout .')
 and run this again"
 	commit=$(point_commit "$1")
-	for b in HEAD $(g rev-parse --verify -q refs/heads/work || true); do
-		b=$(keep "$b")
-		[ -z "$b" ] || note "your commits are kept: branch $b in build/linux"
-	done
+	for b in HEAD $(g rev-parse --verify -q refs/heads/work || true); do keep "$b"; done
 	g checkout -q -B work "$commit"
 	note "build/linux: branch work starts at $1 now: $(g log -1 --format=%s)"
 }
@@ -104,17 +110,20 @@ and run this again"
 # clean: removes all worktrees without edits, and all kernels. build/linux stays: it is
 # the user's, even if there is no edit in it today.
 clean() {
-	local d p before after
+	local d p f work= before after
 	[ -d "$BUILD" ] || return 0
-	[ ! -d "$TREE/.git" ] || lock "$BUILD/.tree.lock" "build/linux is busy"
-	before=$(disk "$POINTS" "$BUILD"/work-* "$BUILD/kconfig" "$BUILD/linux.tmp")
+	lock "$BUILD/.tree.lock" "build/linux is busy"
+	for d in "$BUILD"/.*-*.lock; do # kernels that are being built
+		[ ! -e "$d" ] || lock "$d" "a kernel is being built"
+	done
+	for f in $(flavours); do work="$work $BUILD/work-$f"; done
+	before=$(disk "$POINTS" $work "$BUILD/kconfig" "$BUILD/linux.tmp")
 	for d in "$POINTS"/*; do
 		p=${d##*/}
 		[ -e "$d" ] || [ -L "$d" ] || continue
-		drop_point "$p" || warn "kept $d/linux: it has edits ('git -C $d/linux diff'): carry them over to build/linux"
+		drop_point "$p" || warn "kept $d/linux: $(cure_for_edits "$p")"
 	done
-	rm -rf "$BUILD"/work-* "$BUILD/kconfig" "$BUILD/linux.tmp"
-	[ ! -d "$TREE/.git" ] || g worktree prune
+	rm -rf $work "$BUILD/kconfig" "$BUILD/linux.tmp" "$POINTS"/.gone.*
 	rmdir "$POINTS" 2>/dev/null || true
 	after=$(disk "$POINTS")
 	note "freed $((before - after)) MB of worktrees and kernels"

@@ -98,7 +98,7 @@ cached() {
 	done
 	for f in $(ls "$PKG" 2>/dev/null | grep '\.deb$' | sort -Vr); do
 		[ -z "$(known_sha "$f")" ] || continue
-		whole "$PKG/$f" && { echo "$PKG/$f"; return; }
+		whole "$PKG/$f" && fits "$PKG/$f" && { echo "$PKG/$f"; return; }
 	done
 	return 1
 }
@@ -122,7 +122,6 @@ download() {
 		rm -rf "$part"
 		die "$f: sha256 is $3, uml/source.lock has $want: do not use it until someone explains the difference"
 	fi
-	[ -n "$want" ] || warn "$f is not in uml/source.lock (the archive's signature is good): the patches fit it, but nobody has tested it"
 	echo "$3" >"$PKG/$f.sha256"
 	mv "$part/file" "$PKG/$f"
 	rm -rf "$part"
@@ -130,7 +129,7 @@ download() {
 }
 
 # why LOG: apt's first error or warning in LOG, on one line.
-why() { grep -m1 -E '^(E|W|Err):?' "$1" | sed 's/^[EW]: *//; s/  */ /g' | cut -c1-200 || echo "see $1"; }
+why() { { grep -m1 '^[EW]:' "$1" || grep -m1 '^Err:' "$1" || echo "see $1"; } | sed 's/^[EW]: *//; s/  */ /g' | cut -c1-200; }
 
 # fits FILE: true when every rewind patch applies to the sources in FILE. Only the files
 # that the patches name are unpacked.
@@ -144,9 +143,10 @@ fits() {
 	return $ok
 }
 
-# fetch: tries the suites in turn; prints the path of the package taken.
+# fetch: tries the suites in turn, one that can't be read like one without a source; prints
+# the path of the package taken.
 fetch() {
-	local uri suite rank version sha kib pkg f
+	local uri suite rank version sha kib pkg f failed=
 	command -v apt-get >/dev/null ||
 		die "no apt on this system, and no kernel source in $PKG: give a tarball, SOURCE=linux-7.x.tar.xz"
 	uri=$(archive_uri)
@@ -155,16 +155,24 @@ fetch() {
 	for suite in $SUITES; do
 		apt_root "$uri" "$suite"
 		if ! apt-get update >"$APT/log/update" 2>&1; then
-			[ -z "$(ls -A "$APT/lists" | grep -v -e partial -e lock)" ] || rm -f "$APT"/lists/*_*
-			die "no kernel source in the cache ($PKG), and the archive cannot be read: $(why "$APT/log/update"): check the network, or give SOURCE=linux-7.x.tar.xz"
+			rm -f "$APT"/lists/*_*
+			failed=${failed:-$(why "$APT/log/update")}
+			continue
 		fi
 		while read -r rank version sha kib pkg; do
 			f=$(download "$pkg" "$version" "$sha" "$kib") || exit 1
-			if [ "$rank" -lt 1000 ] || fits "$f"; then echo "$f"; return; fi
+			[ "$rank" -ge 1000 ] || { echo "$f"; return; }
+			if fits "$f"; then
+				warn "$pkg $version is not in uml/source.lock (the archive's signature is good): the patches fit it, but nobody has tested it"
+				echo "$f"
+				return
+			fi
 			warn "the patches do not apply to $pkg $version: trying the next"
 			rm -f "$f" "$f.sha256"
 		done < <(candidates)
 	done
+	[ -z "$failed" ] ||
+		die "no kernel source in the cache ($PKG), and the archive cannot be read: $failed: check the network, or give SOURCE=linux-7.x.tar.xz"
 	die "no linux-source in $SUITES that the patches apply to: give SOURCE=linux-7.x.tar.xz"
 }
 
@@ -185,7 +193,7 @@ unpack() {
 	need_tools xz tar
 	mkdir -p "$2"
 	tar_of "$1" | tar -x -C "$2" --strip-components=1 --no-same-owner ||
-		die "$1: cannot be unpacked: the file is damaged or the disk is full"
+		die "$1: cannot be unpacked: the file is damaged, or the disk is full ($(mib "$(df -Pk "$2" | awk 'NR == 2 { print $4 }')") free): give another file, or make room"
 	grep -q '^VERSION = ' "$2/Makefile" 2>/dev/null && [ -f "$2/arch/um/Kconfig" ] ||
 		die "$1: no Linux kernel source in it (Makefile, arch/um): give another file"
 }
@@ -194,7 +202,7 @@ case ${1-} in
 --unpack) unpack "$2" "$3" ;;
 "")
 	if [ -n "${SOURCE:-}" ]; then
-		[ -r "$SOURCE" ] || die "SOURCE: $SOURCE: no such file: give the path of a kernel tarball"
+		[ -f "$SOURCE" ] && [ -r "$SOURCE" ] || die "SOURCE: $SOURCE: no such file: give the path of a kernel tarball"
 		realpath "$SOURCE"
 		exit
 	fi

@@ -40,6 +40,7 @@ import() {
 	as_umlab "$(stat -c @%Y "$GIT_TREE/Makefile") +0000" \
 		git -C "$GIT_TREE" -c gc.auto=0 commit-tree "$(g write-tree)" \
 		-m "Linux $(version_of "$GIT_TREE/Makefile"), as fetched" -m "From $(basename "$1")" >"$GIT_TREE/.git/umlab-fetched"
+	sha256_of "$1" >"$GIT_TREE/.git/umlab-source"
 	g tag umlab/fetched "$(cat "$GIT_TREE/.git/umlab-fetched")"
 }
 
@@ -53,9 +54,25 @@ stack() {
 	for f; do
 		[ -e "$f" ] || continue # a glob without a match
 		c=$(commit_mail "$c" "$f") ||
-			die "$(basename "$f"): does not apply to $(g log -1 --format=%s umlab/fetched): use a source that uml/source.lock names"
+			die "$f: does not apply to $(g log -1 --format=%s umlab/fetched): $(cure "$f")"
 		echo "$c"
 	done
+}
+
+# cure PATCH: what to do about one that does not apply.
+cure() {
+	case $1 in
+	*/fixes/*) echo "mend it, or move it out of uml/patches/fixes" ;;
+	*) echo "use a source that has the series, v7.0 or later, best one that uml/source.lock names" ;;
+	esac
+}
+
+# check_source FILE: dies unless build/linux was made from FILE: nothing is worse than a
+# kernel that was built from something else than one asked for.
+check_source() {
+	[ -f "$1" ] && [ -r "$1" ] || die "SOURCE: $1: no such file: give the path of a kernel tarball"
+	[ ! -f "$TREE/.git/umlab-source" ] || [ "$(sha256_of "$1")" = "$(cat "$TREE/.git/umlab-source")" ] ||
+		die "SOURCE: $1: build/linux was made from another file ($(g log -1 --format=%b umlab/fetched | head -n1)): keep it and leave SOURCE= out, or move build/linux away and run 'make clean' first"
 }
 
 # tag_points: umlab/base ... umlab/fixed from the patches. The tags are set in one
@@ -101,12 +118,17 @@ if [ ! -d "$TREE/.git" ]; then
 	file=$("$UML_DIR/source.sh") || exit 1
 	t0=$SECONDS
 	GIT_TREE=$TREE.tmp
+	trap 'rm -rf "$TREE.tmp"' EXIT
 	import "$file"
 	tag_points
 	finish_import
+	trap - EXIT
 	unset GIT_TREE
 	note "build/linux is ready ($(elapsed $t0) s, $(du -sm "$TREE" | cut -f1) MB)"
-elif [ "$(cat "$TREE/.git/umlab-key" 2>/dev/null)" != "$(patches_key)" ]; then
-	note "uml/patches changed: making the points again"
-	tag_points
+else
+	[ -z "${SOURCE:-}" ] || check_source "$SOURCE"
+	if [ "$(cat "$TREE/.git/umlab-key" 2>/dev/null)" != "$(patches_key)" ]; then
+		note "uml/patches changed: making the points again"
+		tag_points
+	fi
 fi

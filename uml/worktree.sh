@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Points and their directories. Sourced by points.sh and kernel.sh, after lib.sh and git.sh.
+# Points and their directories. Sourced by points.sh and kernel.sh, after lib.sh and git.sh,
+# with kconfig.sh (flavours).
 #
 #   build/linux                   the user's tree, point "work"
 #   build/points/P/linux          the pristine worktree of point P (src is a link to it)
@@ -14,7 +15,7 @@ NAMES="base 1 2 3 4 5 6 7 8 series fixed work"
 
 # check_name P: dies unless P names a point.
 check_name() {
-	case " $NAMES " in *" $1 "*) ;; *) usage "P=$1: no such point: one of: $NAMES" ;; esac
+	case " $NAMES " in *" ${1// /_} "*) ;; *) usage "P=$1: no such point: one of: $NAMES" ;; esac
 }
 
 # point_commit P: the commit of P (for work: of the branch).
@@ -53,21 +54,45 @@ link_point() {
 	echo "$h"
 }
 
-# pristine DIR: true when the worktree DIR has no edits.
-pristine() { [ -z "$(git -C "$1" status --porcelain 2>/dev/null || echo broken)" ]; }
+# pristine DIR: true when the worktree DIR has no edits and no new files. Not even ignored
+# ones: Debian's .gitignore ignores every new file.
+pristine() {
+	[ -z "$(git -C "$1" status --porcelain 2>/dev/null || echo broken)" ] &&
+		[ -z "$(git -C "$1" ls-files --others --exclude='*.pyc' | head -n1)" ]
+}
+
+# attached P: true when build/points/P/linux is a worktree of build/linux. Mends the links
+# between the two when the project was moved or copied, or `worktree move` interrupted.
+attached() {
+	local src=$POINTS/$1/linux id admin
+	id=$(sed -n 's,^gitdir: .*/,,p' "$src/.git" 2>/dev/null) || true
+	admin=$TREE/.git/worktrees/$id
+	[ -n "$id" ] && [ -f "$admin/gitdir" ] || return 1
+	case $(cat "$admin/gitdir") in */points/"$1"/linux/.git | */points/"$1"/linux.tmp/.git) ;; *) return 1 ;; esac
+	grep -qsxF "gitdir: $admin" "$src/.git" || echo "gitdir: $admin" >"$src/.git"
+	grep -qsxF "$src/.git" "$admin/gitdir" || echo "$src/.git" >"$admin/gitdir"
+}
+
+# cure_for_edits P: what is wrong with build/points/P/linux when it isn't pristine, and what to do.
+cure_for_edits() {
+	if attached "$1"; then
+		echo "it has edits, but points stay pristine: carry them over with 'git -C $POINTS/$1/linux stash -a', then 'git -C $TREE stash pop'"
+	else
+		echo "it is no worktree of build/linux (any more), so nobody can tell what was edited in it: move it away, or remove it"
+	fi
+}
 
 # ensure_worktree P COMMIT: makes build/points/P/linux a pristine worktree of COMMIT. One
 # that was interrupted half-way is a linux.tmp, thrown away here; one with edits is an
-# error, never overwritten.
+# error, never overwritten, and commits made in it are kept.
 ensure_worktree() {
 	local dir=$POINTS/$1 src=$POINTS/$1/linux t=$SECONDS
 	mkdir -p "$dir"
-	if [ -d "$src" ]; then
-		# The project directory may have been moved.
-		git -C "$src" rev-parse -q HEAD >/dev/null 2>&1 || g worktree repair "$src" >/dev/null 2>&1 || true
-		pristine "$src" ||
-			die "$src has edits, but points stay pristine: carry them over ('git diff | git -C build/linux apply' there), then 'git checkout .' in it"
-		[ "$(git -C "$src" rev-parse HEAD)" = "$2" ] || git -C "$src" checkout -q --detach "$2"
+	if attached "$1"; then
+		pristine "$src" || die "$src: $(cure_for_edits "$1")"
+		[ "$(git -C "$src" rev-parse HEAD)" != "$2" ] || return 0
+		keep "$(git -C "$src" rev-parse HEAD)"
+		git -C "$src" checkout -q --detach "$2"
 		return
 	fi
 	lock "$BUILD/.tree.lock" "build/linux is busy"
@@ -78,21 +103,42 @@ ensure_worktree() {
 	g worktree add -q --no-checkout --detach "$src.tmp" "$2"
 	git -C "$src.tmp" sparse-checkout set --no-cone --stdin < <(grep -v '^#' "$UML_DIR/configs/sparse")
 	git -C "$src.tmp" -c checkout.workers=0 checkout -q --detach "$2"
+	replace_stray "$1"
 	g worktree move "$src.tmp" "$src"
 	ln -sfn linux "$dir/src"
 	note "point $1: worktree ready ($(elapsed $t) s, $(du -sm "$src" | cut -f1) MB)"
 }
 
-# drop_point NAME: removes build/points/NAME with its worktree and kernels; status 1, and
-# nothing removed, when someone edited the worktree.
+# replace_stray P: a build/points/P/linux left from another build/linux goes away when it
+# equals the new linux.tmp beside it; else it is an error.
+replace_stray() {
+	local src=$POINTS/$1/linux
+	[ -e "$src" ] || return 0
+	if diff -rq --no-dereference -x .git -x '*.pyc' "$src" "$src.tmp" >/dev/null 2>&1; then
+		rm -rf "$src"
+	else
+		rm -rf "$src.tmp"
+		die "$src: $(cure_for_edits "$1")"
+	fi
+}
+
+# drop_point NAME: removes build/points/NAME with its worktree and kernels. With status 1,
+# the kernels alone, when someone edited the worktree. In one step, so that an interrupted
+# removal doesn't look like an edit.
 drop_point() {
-	local dir=$POINTS/$1
+	local dir=$POINTS/$1 d gone
 	if [ -L "$dir" ]; then rm -f "$dir"; return; fi
 	if [ -d "$dir/linux" ]; then
-		pristine "$dir/linux" || return 1
-		g worktree remove --force "$dir/linux" 2>/dev/null || true
+		if ! attached "$1" || ! pristine "$dir/linux"; then
+			for d in $(flavours); do rm -rf "${dir:?}/$d"; done
+			return 1
+		fi
+		keep "$(git -C "$dir/linux" rev-parse HEAD)"
 	fi
-	rm -rf "$dir"
+	gone=$POINTS/.gone.$1.$$
+	mv "$dir" "$gone"
+	[ ! -d "$TREE/.git" ] || g worktree prune
+	rm -rf "$gone"
 }
 
 # patched P FILE: commits the mails of FILE on top of point P; prints "NAME COMMIT". All
@@ -121,7 +167,7 @@ patched() {
 		fi
 	done
 	rm -rf "$d"
-	[ "$c" != "$base" ] || die "PATCHES: $2: no patch in it: give a mailbox or a patch from git format-patch"
+	[ "$(tree_of "$c")" != "$(tree_of "$base")" ] || die "PATCHES: $2: no patch in it: give a mailbox or a patch from git format-patch"
 	g update-ref "$ref" "$c"
 	note "PATCHES: $n patch(es) on top of $1, as point $name"
 	echo "$name $c"
