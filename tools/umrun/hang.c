@@ -58,7 +58,7 @@ static void listen_to_log(const struct jail *j, struct klog *log)
 
 static void print_address(const struct symbols *s, uint64_t addr)
 {
-	char *name = symbols_name(s, addr);
+	char *name = symbols_caller(s, addr);
 
 	if (name)
 		fprintf(stderr, "      %s\n", name);
@@ -137,7 +137,7 @@ static size_t print_stack(const struct klog *log, size_t i, const struct symbols
 			break;
 		if (!klog_frame(line, &addr, &sure) || !sure)
 			continue;
-		name = symbols_name(s, addr);
+		name = symbols_caller(s, addr);
 		if (name && !is_scheduler(name)) {
 			fprintf(stderr, "%s%s", arrow, name);
 			arrow = " <- ";

@@ -288,7 +288,7 @@ static void print_line(const struct klog *log, size_t number, const struct symbo
 		return;
 	if (!klog_frame(line, &addr, &sure))
 		text = symbols_resolve_line(s, line);
-	else if (!(text = symbols_name(s, addr)))
+	else if (!(text = symbols_caller(s, addr)))
 		text = must(strdup(line));
 	else
 		fputs(sure ? "  |   " : "", to);

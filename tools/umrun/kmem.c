@@ -70,6 +70,17 @@ bool symbols_find(const struct symbols *s, const char *name, uint64_t *addr, uin
 }
 
 /*
+ * symbols_caller - symbols_name() of the call that returns to @addr
+ * The last call of a function that never returns is followed by another function.
+ */
+char *symbols_caller(const struct symbols *s, uint64_t addr)
+{
+	char *name = symbols_name(s, addr);
+
+	return name ? name : symbols_name(s, addr - 1);
+}
+
+/*
  * symbols_name - `function+0x12 (file:line)`, the line where there is DWARF
  * Returns NULL when @addr is in no function; else the caller frees it.
  */

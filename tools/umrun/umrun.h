@@ -170,6 +170,7 @@ void klog_close(struct klog *log);
 struct symbols *symbols_open(const char *vmlinux);
 bool symbols_find(const struct symbols *s, const char *name, uint64_t *addr, uint64_t *size);
 char *symbols_name(const struct symbols *s, uint64_t addr);
+char *symbols_caller(const struct symbols *s, uint64_t addr);
 char *symbols_resolve_line(const struct symbols *s, const char *line);
 int kmem_open(pid_t kernel);
 bool kmem_read(int memory, uint64_t addr, void *buf, size_t len);
