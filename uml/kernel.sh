@@ -113,8 +113,8 @@ DIE_WITH_US=()
 # stop_make PID STATUS: ends the make PID and then ourselves.
 stop_make() {
 	trap '' INT TERM HUP
-	kill -TERM "$1" 2>/dev/null
-	wait "$1"
+	kill -TERM "$1" 2>/dev/null || true
+	wait "$1" || true
 	note "interrupted: the next run goes on from here"
 	exit "$2"
 }

@@ -68,7 +68,11 @@ attached() {
 	id=$(sed -n 's,^gitdir: .*/,,p' "$src/.git" 2>/dev/null) || true
 	admin=$TREE/.git/worktrees/$id
 	[ -n "$id" ] && [ -f "$admin/gitdir" ] || return 1
-	case $(cat "$admin/gitdir") in */points/"$1"/linux/.git | */points/"$1"/linux.tmp/.git) ;; *) return 1 ;; esac
+	case $(cat "$admin/gitdir") in
+	*/points/"$1"/linux/.git) ;;
+	*/points/"$1"/linux.tmp/.git) [ ! -e "$src.tmp" ] || return 1 ;;
+	*) return 1 ;;
+	esac
 	grep -qsxF "gitdir: $admin" "$src/.git" || echo "gitdir: $admin" >"$src/.git"
 	grep -qsxF "$src/.git" "$admin/gitdir" || echo "$src/.git" >"$admin/gitdir"
 }
@@ -110,13 +114,15 @@ ensure_worktree() {
 }
 
 # replace_stray P: a build/points/P/linux left from another build/linux goes away when it
-# equals the new linux.tmp beside it; else it is an error.
+# equals the new linux.tmp beside it; else it becomes a worktree in its place, and the
+# difference an edit.
 replace_stray() {
 	local src=$POINTS/$1/linux
 	[ -e "$src" ] || return 0
 	if diff -rq --no-dereference -x .git -x '*.pyc' "$src" "$src.tmp" >/dev/null 2>&1; then
 		rm -rf "$src"
 	else
+		cp "$src.tmp/.git" "$src/.git"
 		rm -rf "$src.tmp"
 		die "$src: $(cure_for_edits "$1")"
 	fi
@@ -156,7 +162,7 @@ patched() {
 	fi
 	c=$base
 	d=$(mktemp -d)
-	git mailsplit -o"$d" "$2" >/dev/null || true
+	git mailsplit -o"$d" "$2" >/dev/null 2>&1 || true
 	for m in "$d"/*; do
 		[ -s "$m" ] || { rm -rf "$d"; die "PATCHES: $2: no patch in it: give a mailbox or a patch from git format-patch"; }
 		n=$((n + 1))

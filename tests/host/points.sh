@@ -27,7 +27,7 @@ is $? 0 "git am takes all the patches"
 is "$(git -C "$dir/am" rev-parse 'HEAD^{tree}') $(git -C "$dir/am" rev-list --count umlab/base..HEAD 2>&1 | head -1)" \
 	"$(u rev-parse 'umlab/series^{tree}') 9" "and ends at the same tree"
 is "$(u log --format=%s umlab/base..umlab/series)" "$(git -C "$dir/am" log -8 --format=%s)" "with the same subjects"
-is "$(u log --format=%b umlab/base..umlab/series | grep -c '^\[ upstream commit [0-9a-f]\{12\} \]$')" 8 "each names its mainline commit"
+is "$(u log --format=%b umlab/base..umlab/series | grep -c '^\[ upstream commit [0-9a-f]\{12\}; written anew for this source, not the original \]$')" 8 "each names its mainline commit"
 
 # count REV REGEX FILE: how many lines of FILE match at REV of the whole source.
 count() { git -C "$real" show "$1:$3" | grep -Ec "$2"; }
@@ -80,6 +80,45 @@ rm "$linux/mm/new.c"
 run "$points" start 9
 like "$STATUS $ERR" "^2 .*no such point" "an unknown point is named"
 
+# The worktree of a pristine point: edits, new files and commits in it.
+worktree() { run bash -c '. "$0/uml/lib.sh"; . "$0/uml/git.sh"; . "$0/uml/kconfig.sh"; . "$0/uml/worktree.sh"; ensure_worktree "$1" "$(point_commit "$1")"' "$top" "$1"; }
+three=$UMLAB_BUILD/points/3/linux
+worktree 3
+is "$STATUS $(git -C "$three" rev-parse HEAD)" "0 $(u rev-parse umlab/3)" "a point gets a worktree"
+echo new > "$three/mm/new.c" # which Debian's .gitignore hides
+worktree 3
+like "$STATUS $ERR" "^1 .*has edits.*stash -a" "a new file in it is an edit, too"
+run "$points" clean
+like "$(cat "$three/mm/new.c") $ERR" "new .*kept .*has edits" "which make clean keeps, and says so"
+rm "$three/mm/new.c"
+echo '# three' >> "$three/mm/Kconfig"
+git -C "$three" -c user.name=me -c user.email=me@localhost commit -qam "mine in 3"
+mine3=$(git -C "$three" rev-parse HEAD)
+worktree 3
+is "$STATUS $(git -C "$three" rev-parse HEAD) $(u branch --contains "$mine3" | grep -c work-)" "0 $(u rev-parse umlab/3) 1" \
+	"a commit made in it is given a branch, and the point is pristine again"
+mv "$UMLAB_BUILD" "$dir/moved"
+UMLAB_BUILD=$dir/moved three=$dir/moved/points/3/linux linux=$dir/moved/linux
+worktree 3
+is "$STATUS $(git -C "$three" rev-parse --path-format=absolute --git-common-dir)" "0 $linux/.git" "moving the project doesn't part the two"
+echo '# edit' >> "$three/mm/Kconfig"
+mv "$linux" "$dir/old"
+"$top/uml/tree.sh" 2> "$dir/err"
+worktree 3
+like "$STATUS $(tail -n1 "$three/mm/Kconfig") $(tail -n1 <<< "$ERR")" "^1 # edit .*has edits.*stash" "a build/linux made anew leaves a worktree with edits alone"
+sed -i '$d' "$three/mm/Kconfig"
+worktree 3
+is "$STATUS $(git -C "$three" rev-parse --path-format=absolute --git-common-dir)" "0 $linux/.git" "and takes over one without"
+rm -rf "$linux"
+mv "$dir/old" "$linux"
+rm -rf "$three"
+run "$points" clean
+is "$(ls -A "$UMLAB_BUILD/points" 2>&1 | grep -c linux)" 0 "make clean removes what is pristine"
+u bisect start umlab/series umlab/base > /dev/null 2>&1
+run "$points" start 3
+like "$STATUS $ERR" "^1 .*bisect is under way" "in the middle of a bisect make point refuses"
+u bisect reset > /dev/null 2>&1
+
 # PATCHES= and LINUX=
 u format-patch -q -1 "$mine" --stdout > "$dir/mine.mbox"
 sed 's/^ config/ confog/; s/^ 	bool/ 	bowl/; s/^ 	help/ 	halp/; s/^ endmenu/ nomenu/; s/^index .*//' "$dir/mine.mbox" > "$dir/wrong.mbox"
@@ -87,6 +126,11 @@ before=$(u for-each-ref; ls "$UMLAB_BUILD/points" 2> /dev/null)
 PATCHES=$dir/wrong.mbox run "$top/uml/kernel.sh" series fast
 like "$STATUS $ERR" "PATCHES: .*wrong.mbox: patch 1 \(.*my work\) does not apply to series" "a patch that does not apply is named"
 is "$(u for-each-ref; ls "$UMLAB_BUILD/points" 2> /dev/null)" "$before" "and leaves nothing behind"
+printf 'From a@b Mon Sep 17 00:00:00 2001\nFrom: a <a@b>\nSubject: hello\n\nno patch\n' > "$dir/talk.mbox"
+PATCHES=$dir/talk.mbox run "$top/uml/kernel.sh" series fast
+like "$STATUS $ERR" "^1 .*talk.mbox: no patch in it" "a mail without a patch is named"
+LINUX=$dir PATCHES=$dir/mine.mbox run "$top/uml/kernel.sh"
+like "$STATUS $ERR" "^2 .*LINUX and PATCHES together" "LINUX with PATCHES is refused"
 mkdir -p "$dir/own/arch/um" && touch "$dir/own/Kconfig" "$dir/own/arch/um/Kconfig" "$dir/own/.config"
 LINUX=$dir/own run "$top/uml/kernel.sh"
 like "$STATUS $ERR" "configured in place.*git -C .* worktree add" "LINUX= of a tree configured in place: refused, a worktree offered"

@@ -80,12 +80,16 @@ like "$ERR" "bad.tar.xz: cannot be unpacked" "which says so"
 (cd "$dir" && echo x > x && mkdir -p d && mv x d && tar cJf nokernel.tar.xz d)
 SOURCE=$dir/nokernel.tar.xz run "$tree"
 like "$STATUS $(tail -n1 <<< "$ERR")" "1 .*nokernel.tar.xz: no Linux kernel source in it" "so is one without a kernel"
-[ -e "$UMLAB_BUILD/linux" ]
-is $? 1 "neither leaves a build/linux"
+is "$(ls "$UMLAB_BUILD")" "" "neither leaves anything in build"
 SOURCE=$dir/none.tar.xz run "$tree"
 like "$STATUS $ERR" "1 .*no such file" "a SOURCE that does not exist is named"
 mkdir -p "$UMLAB_BUILD/linux.tmp/.git" && echo junk > "$UMLAB_BUILD/linux.tmp/Makefile"
 SOURCE=$tarball run "$tree"
 is "$STATUS $(git -C "$UMLAB_BUILD/linux" status --porcelain)" "0 " "an import that was interrupted starts over"
 is "$(git -C "$UMLAB_BUILD/linux" rev-parse 'umlab/fetched^{tree}')" "$(git -C "$UMLAB_BUILD/linux" rev-parse 'umlab/series^{tree}')" "and is whole"
+SOURCE=$tarball run "$tree"
+is "$STATUS" 0 "the same SOURCE again is fine"
+cp "$tarball" "$dir/other.tar.xz" && echo >> "$dir/other.tar.xz"
+SOURCE=$dir/other.tar.xz run "$tree"
+like "$STATUS $ERR" "1 .*other.tar.xz: build/linux was made from another file" "another one isn't ignored"
 finish
