@@ -45,6 +45,23 @@ after TERM 1 143 "SIGTERM, a program that ignores it" -- sh -c "$stubborn"
 after TERM 1 143 "SIGTERM, a kernel that hangs" -- sh -c 'echo HARDLOCKUP >/sys/kernel/debug/provoke-crash/DIRECT'
 after INT 1 130 "SIGINT, a kernel that hangs" -- sh -c 'echo HARDLOCKUP >/sys/kernel/debug/provoke-crash/DIRECT'
 
+# Nobody reads what it writes.
+mkfifo "$dir/fifo"
+for signal in TERM INT; do
+	sleep 60 <"$dir/fifo" &
+	reader=$!
+	"$umrun" --kernel "$kernel" --log "$dir/log" yes >"$dir/fifo" 2>"$dir/err" </dev/null &
+	PID=$!
+	sleep 1
+	began=$(date +%s%N)
+	kill -$signal $PID
+	wait $PID 2>/dev/null
+	[ $((($(date +%s%N) - began) / 1000000)) -lt 2000 ]
+	ok $? "SIG$signal with a reader that is stuck: within two seconds" "$(cat "$dir/err")"
+	kill $reader
+	wait $reader 2>/dev/null
+done
+
 # Ctrl-C is the program's to deal with.
 start -- sh -c 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.1; done'
 sleep 1

@@ -28,7 +28,7 @@ is "$(wc -c <"$dir/both")" 1000000 "both streams in one pipe are whole"
 
 "$umrun" --kernel "$kernel" --log "$dir/log" yes 2>"$dir/err" </dev/null | head -n 1 >"$dir/out"
 is "${PIPESTATUS[0]}" 141 "a program whose reader went away gets SIGPIPE"
-(sleep 3; cat) < <("$umrun" --kernel "$kernel" --log "$dir/log" head -c 2000000 /dev/zero 2>"$dir/err" </dev/null) | wc -c >"$dir/out"
+(sleep 12; cat) < <("$umrun" --kernel "$kernel" --log "$dir/log" head -c 2000000 /dev/zero 2>"$dir/err" </dev/null) | wc -c >"$dir/out"
 is "$(cat "$dir/out")" 2000000 "a slow reader loses nothing"
 yes | through --timeout 20 true
 ok $? "a program that reads nothing of an endless stdin"

@@ -21,6 +21,7 @@
 #define ANSWER_TIME	1.0	/* seconds that the guest has to answer a signal */
 #define POWEROFF_TIME	10.0	/* seconds that the guest has to power off */
 #define INTERRUPT	0x03	/* what Ctrl-C types */
+#define FLUSH_TIME	0.5	/* seconds to deliver what is left, after a forced end */
 #define WRITE_MAX	4096	/* a pipe that polls writable takes so much without blocking (PIPE_BUF) */
 
 #define FRAME_COST	(sizeof(struct proto_header) + 1)	/* of a data frame beside its data */
@@ -54,6 +55,7 @@ struct relay {
 	double start, deadline;		/* the time-out; 0: none */
 	double answer_by;		/* a signal must be answered; 0: none under way */
 	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
+	double give_up_at;		/* what the user's side has not taken by then is lost; 0: never */
 };
 
 static void queue_add(struct queue *q, const void *data, size_t len)
@@ -322,7 +324,7 @@ static void pass_signal(struct relay *r, int sig)
 {
 	int32_t number = sig;
 
-	if (r->stop_at || r->answer_by || !r->out->started || r->out->exited || !guest_runs(r)) {
+	if (r->stop_at || r->give_up_at || r->answer_by || !r->out->started || r->out->exited || !guest_runs(r)) {
 		stop(r, sig);
 		return;
 	}
@@ -391,6 +393,14 @@ static int open_signals(void)
 	return fd;
 }
 
+/* A slow reader of the output has all the time in the world from now on. */
+static void kernel_ended(struct relay *r, int status)
+{
+	r->out->kernel_ended = true;
+	r->out->kernel_status = status;
+	r->deadline = r->answer_by = 0;
+}
+
 /* The guest's end: from its supervisor, or because even that one is gone. */
 static void take_news(struct relay *r)
 {
@@ -398,14 +408,11 @@ static void take_news(struct relay *r)
 
 	switch (jail_news(r->jail, &status)) {
 	case JAIL_ENDED:
-		r->out->kernel_ended = true;
-		r->out->kernel_status = status;
+		kernel_ended(r, status);
 		break;
 	case JAIL_NONE:
-		if (recv(r->jail->report, &status, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
-			r->out->kernel_ended = true;
-			r->out->kernel_status = SIGKILL;
-		}
+		if (recv(r->jail->report, &status, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
+			kernel_ended(r, SIGKILL);
 		break;
 	default:
 		break;
@@ -429,7 +436,7 @@ static void time_out(struct relay *r)
 /* Milliseconds until the next thing that must happen by itself; -1: none. */
 static int patience(const struct relay *r)
 {
-	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at };
+	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at };
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (times[i] && (!next || times[i] < next))
@@ -446,8 +453,14 @@ static void check_time(struct relay *r)
 
 	if (r->stop_at && t >= r->stop_at) {
 		jail_kill(r->jail);
-		r->out->kernel_ended = true;
+		if (!r->out->kernel_ended)
+			kernel_ended(r, SIGKILL);
 		r->channel_open = false;
+		r->stop_at = 0;
+		r->give_up_at = t + FLUSH_TIME;
+	} else if (r->give_up_at && t >= r->give_up_at) {
+		r->closed[PROTO_STDOUT] = r->closed[PROTO_STDERR] = true;
+		r->give_up_at = 0;
 	} else if (r->answer_by && t >= r->answer_by) {
 		notice("the guest does not answer; ending it");
 		r->answer_by = 0;
