@@ -21,20 +21,26 @@ static struct proto_parser parser;
  */
 void channel_open(const uint8_t key[PROTO_KEY_LEN])
 {
-	struct termios tio;
-
 	line = open(LINE, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (line < 0)
 		die("open", LINE);
+	channel_raw();
+	/* Keeps accidents away, not root: the key is for that. */
+	ioctl(line, TIOCEXCL);
+	memcpy(parser.key, key, PROTO_KEY_LEN);
+}
+
+/* channel_raw - every byte passes as it is, both ways */
+void channel_raw(void)
+{
+	struct termios tio;
+
 	if (tcgetattr(line, &tio))
 		die("tcgetattr", LINE);
 	cfmakeraw(&tio);
 	tio.c_cflag |= CLOCAL | CREAD;
 	if (tcsetattr(line, TCSANOW, &tio))
 		die("tcsetattr", LINE);
-	/* Keeps accidents away, not root: the key is for that. */
-	ioctl(line, TIOCEXCL);
-	memcpy(parser.key, key, PROTO_KEY_LEN);
 }
 
 int channel_fd(void)

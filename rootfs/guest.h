@@ -17,11 +17,13 @@ struct program {
 	pid_t pid;
 	int in, out, err;
 	bool tty;		/* in and out are one pty's master */
+	int slave;		/* its other end, kept until the program ends; -1: none */
 };
 
 _Noreturn void die(const char *what, const char *value);
 
 void channel_open(const uint8_t key[PROTO_KEY_LEN]);
+void channel_raw(void);
 int channel_fd(void);
 void channel_send(enum proto_type type, const void *payload, size_t len);
 void channel_send_stream(enum proto_type type, enum proto_stream stream,

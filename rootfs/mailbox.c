@@ -24,6 +24,9 @@ void mailbox_open(void)
 	mailbox = open(PROTO_MAILBOX, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (mailbox < 0)
 		die("open", PROTO_MAILBOX);
+	/* The initramfs came this way as well, and the run's key is in it. */
+	if (unlinkat(mailbox, PROTO_INITRD, 0))
+		die("remove", PROTO_MAILBOX "/" PROTO_INITRD);
 	if (umount2(PROTO_MAILBOX, MNT_DETACH) || rmdir(PROTO_MAILBOX))
 		die("unmount", PROTO_MAILBOX);
 }

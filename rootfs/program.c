@@ -100,7 +100,7 @@ void program_start(struct program *p, const struct orders *o)
 	struct ends in, out, err = { -1, -1 };
 	int report[2];
 
-	*p = (struct program){ .tty = o->head.tty };
+	*p = (struct program){ .tty = o->head.tty, .slave = -1 };
 	in = p->tty ? make_pty(&o->head) : make_pipe(true);
 	out = p->tty ? in : make_pipe(false);
 	if (p->tty && o->head.tty_stderr)
@@ -116,7 +116,11 @@ void program_start(struct program *p, const struct orders *o)
 		become_program(o, in.child, out.child, err.child, report[1]);
 	close(report[1]);
 	await_exec(report[0]);
-	close(in.child);
+	/* A program may close its terminal and open /dev/tty again later. */
+	if (p->tty)
+		p->slave = in.child;
+	else
+		close(in.child);
 	if (out.child != in.child)
 		close(out.child);
 	if (err.child != out.child)

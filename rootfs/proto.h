@@ -37,6 +37,7 @@
  * time, so that the order is the frames'.
  */
 #define PROTO_MAILBOX		"/mailbox"
+#define PROTO_INITRD		"initrd"	/* a file in it: PID 1 removes it before the program starts */
 #define PROTO_MAIL_MIN		4096		/* bytes; less goes by the line */
 #define PROTO_MAIL_MAX		(256 * 1024)
 
@@ -47,7 +48,8 @@ enum proto_type {
 	PROTO_HELLO = 1,	/* PID 1 runs; no payload */
 	PROTO_STARTED,		/* the program was executed; no payload */
 	PROTO_NOEXEC,		/* it was not: int32 errno, then text */
-	PROTO_EXIT,		/* it ended: int32 wait status */
+	PROTO_ENDED,		/* it ended; its output may still be under way */
+	PROTO_EXIT,		/* ... and is drained: int32 wait status */
 	PROTO_DONE,		/* the guest is about to power off */
 	PROTO_SIGNALLED,	/* answer to PROTO_SIGNAL */
 	PROTO_TAKEN,		/* answer to PROTO_MAIL */

@@ -213,7 +213,9 @@ static void reap(struct relay *r)
 			continue;
 		r->ended = true;
 		r->status = status;
+		channel_send(PROTO_ENDED, NULL, 0);
 		close_stdin(r, false);
+		close_fd(&r->program->slave);
 		kill(-1, SIGKILL);
 	}
 }
@@ -289,6 +291,7 @@ void relay_wait_poweroff(void)
 {
 	struct proto_frame f;
 
+	channel_raw();	/* the program may have set the line otherwise */
 	for (;;) {
 		while (channel_next(&f))
 			if (f.head.type == PROTO_POWEROFF)

@@ -29,7 +29,7 @@ struct strings boot_args(const struct options *o, const struct proto_orders *ord
 	(void)orders;
 	strings_add(&args, "/linux");
 	strings_add(&args, format("mem=%lluK", (unsigned long long)o->mem / 1024));
-	strings_add(&args, "initrd=/initrd");
+	strings_add(&args, "initrd=" PROTO_MAILBOX "/" PROTO_INITRD);
 	/* UML sets root= by itself, and then the initramfs would be a ramfs without limits. */
 	strings_add(&args, "rootfstype=tmpfs");
 	/* The console goes to the log alone, the serial line to umrun. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -68,6 +69,24 @@ static void keep_open(const struct cell *c)
 		fcntl(fds[i], F_SETFD, 0);
 }
 
+/* gdb finds its own process group by its number to take the terminal back from
+ * the kernel, and umrun's has no number in this PID namespace. */
+static void take_terminal(void)
+{
+	setpgid(0, 0);
+	signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(STDIN_FILENO, getpgrp());
+	signal(SIGTTOU, SIG_DFL);
+}
+
+/* debug_done - the terminal is umrun's group's again */
+void debug_done(void)
+{
+	signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(STDIN_FILENO, getpgrp());
+	signal(SIGTTOU, SIG_DFL);
+}
+
 /*
  * debug_enter - become gdb, with the kernel as its program
  * The jail's counterpart of root_enter(); the same parameters.
@@ -80,6 +99,7 @@ void debug_enter(const struct cell *c, char **argv)
 		jail_report_error(c->report, "new mount namespace", "gdb");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		jail_report_error(c->report, "mount", "/proc for gdb");
+	take_terminal();
 	keep_open(c);
 	strings_add(&args, "gdb");
 	strings_add(&args, "-q");

@@ -72,10 +72,13 @@ static FILE *list_libraries(const char *linker, const char *program, pid_t *pid)
 /* "	libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)": the path in it, or NULL. */
 static char *path_in_line(char *line)
 {
-	char *arrow = strstr(line, "=> "), *path = arrow ? arrow + 3 : line;
+	char *arrow = strstr(line, "=> "), *path = arrow ? arrow + 3 : line, *end;
 
 	path += strspn(path, " \t");
-	path[strcspn(path, " \n")] = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	end = strstr(path, " (0x");
+	if (end)
+		*end = '\0';
 	return *path == '/' ? path : NULL;
 }
 

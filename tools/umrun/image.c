@@ -146,11 +146,13 @@ static char *search_path(const char *prefix, const char *path, const char *name)
 	return found;
 }
 
-/* PID 1 mounts something over these. */
+/* PID 1 mounts something over these, or is itself there. */
 static bool is_hidden(const char *path)
 {
 	return !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6) ||
-	       !strncmp(path, "/sys/", 5) || !strncmp(path, "/share", 6);
+	       !strncmp(path, "/sys/", 5) || !strncmp(path, "/share", 6) ||
+	       !strcmp(path, "/init") || !strcmp(path, PROTO_ORDERS_PATH) ||
+	       !strncmp(path, PROTO_MAILBOX, strlen(PROTO_MAILBOX));
 }
 
 /* The absolute path that a host program keeps inside, where it can: its data may
@@ -245,7 +247,7 @@ static void add_default(FILE *f, uint32_t *count, const struct options *o,
 
 static void add_environment(FILE *f, uint32_t *count, const struct options *o)
 {
-	const char *term = getenv("TERM");
+	const char *term = getenv("TERM"), *libraries = getenv("LD_LIBRARY_PATH");
 
 	add_default(f, count, o, "PATH",
 		    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -253,6 +255,9 @@ static void add_environment(FILE *f, uint32_t *count, const struct options *o)
 	add_default(f, count, o, "USER", "root");
 	add_default(f, count, o, "SHELL", "/bin/sh");
 	add_default(f, count, o, "TERM", term ? term : "linux");
+	/* What the program's libraries were found with. */
+	if (libraries)
+		add_default(f, count, o, "LD_LIBRARY_PATH", libraries);
 	for (size_t i = 0; i < o->env_len; i++)
 		add_string(f, count, o->env[i]);
 }
@@ -274,6 +279,16 @@ static void put_orders(struct image *img, const struct options *o, struct proto_
 	memcpy(text, &orders, sizeof(orders));
 	put(img, PROTO_ORDERS_PATH, S_IFREG | 0400, text, len);
 	free(text);
+}
+
+/* It is unpacked to a tmpfs, which takes half of the memory at the most. */
+static void check_size(int fd, const struct options *o)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	if (size < 0 || (uint64_t)size > o->mem / 2 - o->mem / 8)
+		fail("--mem", "too little", "the guest's files alone take %lld MiB; give at least %lldM",
+		     (long long)size >> 20, ((long long)size >> 20) * 3 + 32);
 }
 
 /*
@@ -302,6 +317,7 @@ int image_build(const struct options *o, const struct proto_orders *orders)
 	if (archive_write_close(img.out) != ARCHIVE_OK)
 		fail("initramfs", "libarchive", "%s", archive_error_string(img.out));
 	archive_write_free(img.out);
+	check_size(fd, o);
 	free(program);
 	free(img.rootfs);
 	free(init);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -127,24 +128,32 @@ static _Noreturn void run_inside(const struct cell *c, const struct wires *w, ch
 	supervise(pid, c->report);
 }
 
-static void write_map(pid_t pid, const char *file, const char *text)
+static bool try_map(pid_t pid, const char *file, const char *text)
 {
 	char *path = format("/proc/%d/%s", pid, file);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) >= 0;
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		fail("user namespace", path, "%s; 'umrun --doctor' tells what this host allows",
-		     strerror(errno));
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	free(path);
+	return written;
+}
+
+static void write_map(pid_t pid, const char *file, const char *text)
+{
+	if (!try_map(pid, file, text))
+		fail("user namespace", file, "%s; 'umrun --doctor' tells what this host allows",
+		     strerror(errno));
 }
 
 /* The ids that exist here, each mapped to itself. */
-static void map_all(pid_t pid, const char *file)
+static bool map_all(pid_t pid, const char *file)
 {
 	char *path = format("/proc/self/%s", file), *text;
 	unsigned int inner, outer, count;
 	FILE *f = fopen(path, "re"), *lines;
+	bool written;
 	size_t len;
 
 	if (!f)
@@ -154,20 +163,22 @@ static void map_all(pid_t pid, const char *file)
 		fprintf(lines, "%u %u %u\n", inner, inner, count);
 	fclose(f);
 	fclose(lines);
-	write_map(pid, file, text);
+	written = try_map(pid, file, text);
 	free(text);
 	free(path);
+	return written;
 }
 
 /* Root maps every id, so that the guest's root can act on a share as root does;
- * anybody else becomes the guest's root with just his own id. */
+ * anybody else, and a root without that capability (in a container), becomes
+ * the guest's root with just his own id. */
 static void map_ids(pid_t pid)
 {
 	char *text;
 
-	if (geteuid() == 0) {
-		map_all(pid, "uid_map");
-		map_all(pid, "gid_map");
+	if (geteuid() == 0 && map_all(pid, "uid_map")) {
+		if (!map_all(pid, "gid_map"))
+			fail("user namespace", "gid_map", "%s", strerror(errno));
 		return;
 	}
 	write_map(pid, "setgroups", "deny");
@@ -253,13 +264,23 @@ enum jail_news jail_news(struct jail *j, int *status)
 	return r.news;
 }
 
-/* jail_kill - end everything in the jail, and wait until it has */
+/*
+ * jail_kill - end everything in the jail, and wait until it has
+ * The namespace is not gone before its traced processes (watch.c) were waited for.
+ */
 void jail_kill(struct jail *j)
 {
+	int status;
+	pid_t pid;
+
 	if (j->init <= 0)
 		return;
 	kill(j->init, SIGKILL);
-	while (waitpid(j->init, NULL, 0) < 0 && errno == EINTR)
-		;
+	while ((pid = waitpid(-1, &status, __WALL)) != j->init) {
+		if (pid < 0 && errno != EINTR)
+			break;
+		if (pid > 0 && WIFSTOPPED(status))
+			ptrace(PTRACE_CONT, pid, 0, 0);
+	}
 	j->init = 0;
 }

@@ -31,7 +31,8 @@ struct klog {
 	size_t count;		/* lines seen so far */
 	char *partial;		/* the line that has not ended yet */
 	size_t partial_len;
-	size_t complaint;	/* number + 1 of the first complaint's line */
+	char *story[STORY_LINES];	/* the first complaint, and what followed */
+	size_t story_len;
 	bool accused;		/* a complaint that decides by itself was found to be true */
 	int memory;		/* the kernel's, or -1 */
 	const struct symbols *symbols;
@@ -97,7 +98,7 @@ static char *default_path(const struct options *o)
 	time_t t = time(NULL);
 
 	strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", localtime(&t));
-	path = format("%s/umrun-%s-%d-%s.log", folder, stamp, getpid(), basename(program));
+	path = format("%s/umrun-%s-%d-%.40s.log", folder, stamp, getpid(), basename(program));
 	make_folders(path);
 	prune(folder);
 	free(program);
@@ -164,7 +165,7 @@ static bool alive(const struct klog *log)
  * kernel's. It may die while this looks. */
 static bool is_true(const struct klog *log, const char *text)
 {
-	return kmem_contains(log->memory, log->symbols, "__log_buf", text, strlen(text)) ||
+	return kmem_logged(log->memory, log->symbols, text, strlen(text)) ||
 	       !alive(log);
 }
 
@@ -173,9 +174,10 @@ static void take_line(struct klog *log, char *line)
 	const char *text = klog_text(line);
 
 	if (BEGINS(text, traceless) && !log->accused && log->memory >= 0)
-		log->accused = kmem_contains(log->memory, log->symbols, "__log_buf", text, strlen(text));
-	if (!log->complaint && BEGINS(text, complaints) && is_true(log, text))
-		log->complaint = log->count + 1;
+		log->accused = kmem_logged(log->memory, log->symbols, text, strlen(text));
+	if (log->story_len ? log->story_len < STORY_LINES :
+	    BEGINS(text, complaints) && is_true(log, text))
+		log->story[log->story_len++] = must(strdup(line));
 	free(log->lines[log->count % LINES_MAX]);
 	log->lines[log->count++ % LINES_MAX] = line;
 }
@@ -248,9 +250,7 @@ const char *klog_line(const struct klog *log, size_t number)
 /* klog_complaint - the first complaint's text without its time stamp, or NULL */
 const char *klog_complaint(const struct klog *log)
 {
-	const char *line = log->complaint ? klog_line(log, log->complaint - 1) : NULL;
-
-	return line ? klog_text(line) : NULL;
+	return log->story_len ? klog_text(log->story[0]) : NULL;
 }
 
 /* klog_accused - did the kernel complain in a way that leaves no other trace? */
@@ -277,9 +277,8 @@ bool klog_frame(const char *line, uint64_t *addr, bool *sure)
 	return end == close;
 }
 
-static void print_line(const struct klog *log, size_t number, const struct symbols *s, FILE *to)
+static void print_line(const char *line, const struct symbols *s, FILE *to)
 {
-	const char *line = klog_line(log, number);
 	bool sure = true;
 	uint64_t addr;
 	char *text;
@@ -312,20 +311,13 @@ static bool in_trace(const char *line)
 void klog_print_complaint(const struct klog *log, const struct symbols *s, FILE *to)
 {
 	bool trace = false;
-	size_t i;
 
-	if (!log->complaint)
-		return;
-	for (i = log->complaint - 1; i < log->count && i < log->complaint + STORY_LINES; i++) {
-		const char *line = klog_line(log, i);
-
-		if (!line)
-			continue;
-		if (strstr(line, "Call Trace"))
+	for (size_t i = 0; i < log->story_len; i++) {
+		if (strstr(log->story[i], "Call Trace"))
 			trace = true;
-		else if (trace && !in_trace(line))
+		else if (trace && !in_trace(log->story[i]))
 			break;
-		print_line(log, i, s, to);
+		print_line(log->story[i], s, to);
 	}
 }
 
@@ -333,7 +325,7 @@ void klog_print_complaint(const struct klog *log, const struct symbols *s, FILE 
 void klog_print_tail(const struct klog *log, const struct symbols *s, size_t lines, FILE *to)
 {
 	for (size_t i = log->count > lines ? log->count - lines : 0; i < log->count; i++)
-		print_line(log, i, s, to);
+		print_line(klog_line(log, i), s, to);
 }
 
 /* klog_close - the file is complete */

@@ -158,21 +158,37 @@ bool kmem_read(int memory, uint64_t addr, void *buf, size_t len)
 	return pread(memory, buf, len, addr) == (ssize_t)len;
 }
 
+/* Each record of the log starts, aligned, with its descriptor's id, whose two
+ * highest bits are clear (struct prb_data_block, kernel/printk/printk_ringbuffer.c).
+ * A record's later lines may be a program's, such as a file's name with a newline. */
+static bool starts_record(const char *buf, const char *at)
+{
+	size_t offset = at - buf;
+	uint64_t id;
+
+	if (offset < sizeof(id) || offset % sizeof(id))
+		return false;
+	memcpy(&id, at - sizeof(id), sizeof(id));
+	return id >> 32 == 0 || id >> 32 == 0x3fffffff;
+}
+
 /*
- * kmem_contains - is this text in the kernel's variable @symbol?
- * Used on __log_buf: what a program writes to a console never gets there.
+ * kmem_logged - does a record of the kernel's log begin with this text?
+ * What a program writes to a console never gets there.
  */
-bool kmem_contains(int memory, const struct symbols *s, const char *symbol,
-		   const char *text, size_t len)
+bool kmem_logged(int memory, const struct symbols *s, const char *text, size_t len)
 {
 	uint64_t addr, size;
-	bool found;
-	char *buf;
+	char *buf, *at = NULL;
+	bool found = false;
 
-	if (memory < 0 || !symbols_find(s, symbol, &addr, &size) || !size)
+	if (memory < 0 || !symbols_find(s, "__log_buf", &addr, &size) || !size)
 		return false;
 	buf = must(malloc(size));
-	found = kmem_read(memory, addr, buf, size) && memmem(buf, size, text, len);
+	if (kmem_read(memory, addr, buf, size))
+		at = memmem(buf, size, text, len);
+	while (at && !(found = starts_record(buf, at)))
+		at = memmem(at + 1, buf + size - at - 1, text, len);
 	free(buf);
 	return found;
 }

@@ -94,6 +94,8 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	if (o.doctor)
 		return limits_print(&o);
+	if (o.result)
+		result_begin(o.result);
 	orders = make_orders(&o);
 	k = kernel_find(&o);
 	args = boot_args(&o, &orders);
@@ -111,6 +113,8 @@ int main(int argc, char **argv)
 	j = jail_start(&o, &k, &args, image, o.gdb ? debug_enter : root_enter);
 	close(image);
 	relay_run(&j, &o, &orders, log, s, &out);
+	if (o.gdb)
+		debug_done();
 	klog_close(log);
 	v = verdict_decide(&out, &o, log);
 	explain(&out, &o, &v, log, s);

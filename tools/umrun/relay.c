@@ -52,6 +52,8 @@ struct relay {
 	int signals;			/* signalfd */
 	int memory;			/* the kernel's */
 	bool channel_open, log_open;
+	bool interrupted;		/* SIGINT or SIGQUIT was passed on */
+	bool watching;			/* watch_begin() */
 	double start, deadline;		/* the time-out; 0: none */
 	double answer_by;		/* a signal must be answered; 0: none under way */
 	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
@@ -87,6 +89,11 @@ static void tell_stream(struct relay *r, enum proto_type type, enum proto_stream
 	struct proto_frame f;
 
 	queue_add(&r->to_guest, &f, proto_build_stream(&f, r->orders->key, type, s, data, len));
+}
+
+static bool user_waits(const struct relay *r, enum proto_stream s)
+{
+	return r->to_user[s].len && !r->closed[s];
 }
 
 static bool guest_runs(const struct relay *r)
@@ -266,6 +273,12 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 	case PROTO_NOEXEC:
 		memcpy(&r->out->noexec, f->payload, sizeof(int32_t));
 		break;
+	case PROTO_ENDED:
+		r->out->ended = true;
+		/* A user who wanted the end does not wait for a reader that is stuck. */
+		if (r->interrupted)
+			r->give_up_at = now() + FLUSH_TIME;
+		break;
 	case PROTO_EXIT:
 		memcpy(&r->out->status, f->payload, sizeof(int32_t));
 		r->out->exited = true;
@@ -274,8 +287,10 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 	case PROTO_DONE:
 		verdict_look(r->out, r->memory, r->symbols);
 		r->out->done = true;
-		if (!r->options->gdb)
+		if (!r->options->gdb) {
 			r->deadline = now() + POWEROFF_TIME;
+			r->watching = watch_begin(r->jail->kernel);
+		}
 		tell(r, PROTO_POWEROFF, NULL, 0);
 		break;
 	case PROTO_SIGNALLED:
@@ -346,7 +361,6 @@ static void pass_winsize(struct relay *r)
 
 static void take_signal(struct relay *r)
 {
-	static bool interrupted;
 	struct signalfd_siginfo si;
 
 	if (read(r->signals, &si, sizeof(si)) != sizeof(si))
@@ -360,11 +374,22 @@ static void take_signal(struct relay *r)
 		/* The terminal sent it to gdb as well. */
 		if (r->options->gdb)
 			break;
-		if (interrupted)
+		if (r->interrupted)
 			stop(r, si.ssi_signo);
 		else
 			pass_signal(r, si.ssi_signo);
-		interrupted = true;
+		r->interrupted = true;
+		break;
+	case SIGCONT:
+		if (r->orders->tty && guest_runs(r))
+			terminal_again();
+		break;
+	case SIGCHLD:
+		if (r->watching && watch_step(r->jail->kernel)) {
+			verdict_look(r->out, r->memory, r->symbols);
+			r->out->seen_off = true;
+			watch_step(0);
+		}
 		break;
 	case SIGTERM:
 	case SIGHUP:
@@ -378,13 +403,18 @@ static void take_signal(struct relay *r)
 
 static int open_signals(void)
 {
-	static const int passed[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH };
+	static const int passed[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT, SIGCHLD };
 	sigset_t set;
 	int fd;
+
+	struct sigaction hup;
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
 		sigaddset(&set, passed[i]);
+	/* nohup means that the terminal's end is none of ours. */
+	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler == SIG_IGN)
+		sigdelset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -422,6 +452,7 @@ static void take_news(struct relay *r)
 static void time_out(struct relay *r)
 {
 	r->out->timed_out = !r->out->done;
+	r->out->stuck = r->out->done;
 	if (r->out->timed_out) {
 		terminal_restore();
 		notice("time-out: %g s are over; the end of the kernel log is:", r->options->timeout);
@@ -447,6 +478,15 @@ static int patience(const struct relay *r)
 	return next < 0 ? 0 : next > 1e6 ? 1000000 : (int)next + 1;
 }
 
+/* What the user's side has not taken is lost; the guest is not to wait for it either. */
+static void give_up(struct relay *r, enum proto_stream s)
+{
+	if (!user_waits(r, s))
+		return;
+	r->closed[s] = true;
+	tell_stream(r, PROTO_CLOSED, s, NULL, 0);
+}
+
 static void check_time(struct relay *r)
 {
 	double t = now();
@@ -459,7 +499,8 @@ static void check_time(struct relay *r)
 		r->stop_at = 0;
 		r->give_up_at = t + FLUSH_TIME;
 	} else if (r->give_up_at && t >= r->give_up_at) {
-		r->closed[PROTO_STDOUT] = r->closed[PROTO_STDERR] = true;
+		give_up(r, PROTO_STDOUT);
+		give_up(r, PROTO_STDERR);
 		r->give_up_at = 0;
 	} else if (r->answer_by && t >= r->answer_by) {
 		notice("the guest does not answer; ending it");
@@ -472,11 +513,6 @@ static void check_time(struct relay *r)
 }
 
 /* ---- the loop ---- */
-
-static bool user_waits(const struct relay *r, enum proto_stream s)
-{
-	return r->to_user[s].len && !r->closed[s];
-}
 
 static bool finished(const struct relay *r)
 {

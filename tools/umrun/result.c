@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "umrun.h"
@@ -66,6 +67,7 @@ static json_t *describe_kernel(const struct options *o, const struct kernel *k,
 	json_object_set_new(j, "lock_debugging_off", json_boolean(out->locks_off));
 	json_object_set_new(j, "rcu_stalls", json_integer(out->stalls));
 	json_object_set_new(j, "memory_read", json_boolean(out->looked));
+	json_object_set_new(j, "memory_read_at_exit", json_boolean(out->seen_off));
 	json_object_set_new(j, "wait_status", out->kernel_ended ? json_integer(out->kernel_status) : json_null());
 	set_text(j, "complaint", klog_complaint(log));
 	set_text(j, "log", klog_path(log));
@@ -82,6 +84,58 @@ static json_t *describe_times(const struct outcome *out)
 	return t;
 }
 
+/* Devices, pipes and the like are written to; a file is replaced when the new one is whole. */
+static bool dump(const json_t *all, const char *file)
+{
+	size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(6);
+	char *real = realpath(file, NULL), *part;
+	struct stat st;
+	bool ok;
+
+	if (!stat(file, &st) && !S_ISREG(st.st_mode)) {
+		free(real);
+		return !json_dump_file(all, file, flags);
+	}
+	part = format("%s.%d.part", real ? real : file, getpid());
+	ok = !json_dump_file(all, part, flags) && !rename(part, real ? real : file);
+	if (!ok) {
+		int error = errno;
+
+		unlink(part);
+		errno = error;
+	}
+	free(part);
+	free(real);
+	return ok;
+}
+
+static const char *promised;	/* the file of a result that was not written yet */
+
+/* result_begin - no result of an earlier run may be taken for this one's */
+void result_begin(const char *file)
+{
+	struct stat st;
+
+	if (!lstat(file, &st) && S_ISREG(st.st_mode))
+		unlink(file);
+	promised = file;
+}
+
+/* result_failed - umrun ends with EXIT_UMRUN for this reason */
+void result_failed(const char *why)
+{
+	json_t *all;
+
+	if (!promised)
+		return;
+	all = json_object();
+	json_object_set_new(all, "exit", json_integer(EXIT_UMRUN));
+	set_text(all, "decided_by", "umrun");
+	set_text(all, "why", why);
+	dump(all, promised);
+	json_decref(all);
+}
+
 /*
  * result_write - write how the run went, whole or not at all
  * @file: where to
@@ -90,7 +144,6 @@ static json_t *describe_times(const struct outcome *out)
 void result_write(const char *file, const struct options *o, const struct kernel *k,
 		  const struct outcome *out, const struct verdict *v, const struct klog *log)
 {
-	char *part = format("%s.%d.part", file, getpid());
 	json_t *all = json_object();
 
 	json_object_set_new(all, "exit", json_integer(v->exit));
@@ -99,12 +152,8 @@ void result_write(const char *file, const struct options *o, const struct kernel
 	json_object_set_new(all, "program", describe_program(o, out));
 	json_object_set_new(all, "kernel", describe_kernel(o, k, out, log));
 	json_object_set_new(all, "seconds", describe_times(out));
-	if (json_dump_file(all, part, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) || rename(part, file)) {
-		int error = errno;
-
-		unlink(part);
-		fail("--result", file, "%s; give another place", strerror(error));
-	}
+	promised = NULL;
+	if (!dump(all, file))
+		fail("--result", file, "%s; give another place", strerror(errno));
 	json_decref(all);
-	free(part);
 }

@@ -127,6 +127,16 @@ static void bring_share(const struct cell *c, const char *host, const char *path
 	bind(c, host, path, attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 
+static void bring_initramfs(const struct cell *c)
+{
+	off_t size = lseek(c->image, 0, SEEK_END);
+
+	must_do(c, size, "size of", "initramfs");
+	must_do(c, lseek(c->image, 0, SEEK_SET), "seek", "initramfs");
+	mount_tmpfs(c, STAGE PROTO_MAILBOX, size + 4 * PROTO_MAIL_MAX);
+	copy_to(c, c->image, PROTO_MAILBOX "/" PROTO_INITRD, 0600);
+}
+
 static void build_root(const struct cell *c)
 {
 	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -143,15 +153,13 @@ static void build_root(const struct cell *c)
 	bind_file(c, "/dev/null", "/dev/null", 0);
 	bring_share(c, c->share, "/share", 0);
 	bring_share(c, c->share_ro, "/share-ro", MOUNT_ATTR_RDONLY);
-	must_do(c, lseek(c->image, 0, SEEK_SET), "seek", "initramfs");
-	copy_to(c, c->image, "/initrd", 0444);
 	make_folder(c, "/tmp");
 	make_folder(c, "/uml");
 	make_folder(c, PROTO_MAILBOX);
 	/* Guest memory is a file in /tmp; some slack for the file system's own needs. */
 	mount_tmpfs(c, STAGE "/tmp", c->mem + (c->mem >> 4) + (64 << 20));
 	mount_tmpfs(c, STAGE "/uml", 1 << 20);
-	mount_tmpfs(c, STAGE PROTO_MAILBOX, 4 * PROTO_MAIL_MAX);
+	bring_initramfs(c);
 	must_do(c, syscall(SYS_pivot_root, STAGE, STAGE "/old"), "pivot_root", STAGE);
 	must_do(c, chdir("/"), "chdir", "/");
 	must_do(c, umount2("/old", MNT_DETACH), "unmount", "the host's root");

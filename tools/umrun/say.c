@@ -39,13 +39,15 @@ char *format(const char *fmt, ...)
 void fail(const char *what, const char *value, const char *todo, ...)
 {
 	va_list ap;
-	char *text;
+	char *text, *line;
 
 	va_start(ap, todo);
 	text = vformat(todo, ap);
 	va_end(ap);
 	terminal_restore();
-	fprintf(stderr, "umrun: %s: %s: %s\n", what, value, text);
+	line = format("%s: %s: %s", what, value, text);
+	fprintf(stderr, "umrun: %s\n", line);
+	result_failed(line);
 	exit(EXIT_UMRUN);
 }
 

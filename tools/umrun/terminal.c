@@ -25,6 +25,16 @@ void terminal_raw(void)
 	}
 }
 
+/* terminal_again - raw once more, after the shell had the terminal in between */
+void terminal_again(void)
+{
+	struct termios raw = saved;
+
+	cfmakeraw(&raw);
+	if (is_raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+}
+
 void terminal_restore(void)
 {
 	if (is_raw)

@@ -8,8 +8,9 @@
  *	root.c     ... and what it sees there		boot.c    its command line
  *	relay.c    streams, signals, time-out
  *	klog.c     the kernel log			kmem.c    the kernel's memory, symbols
- *	hang.c     where a guest hangs			verdict.c who decided the exit status
- *	result.c   the JSON of --result			debug.c   --gdb
+ *	hang.c     where a guest hangs			watch.c   the kernel's last moment
+ *	verdict.c  who decided the exit status		result.c  the JSON of --result
+ *	debug.c    --gdb
  */
 #ifndef UMRUN_H
 #define UMRUN_H
@@ -75,6 +76,9 @@ struct outcome {
 	int kernel_status;	/* UML's wait status, once kernel_ended */
 	bool timed_out;
 	bool rebooted;		/* PID 1 started a second time */
+	bool ended;		/* the program ended; its output may still be under way */
+	bool stuck;		/* the kernel did not power off in time */
+	bool seen_off;		/* its memory was read once more when it ended */
 	int lost;		/* errno of a failed write of the program's output, or 0 */
 	int stopped_by;		/* a signal to umrun that ended the run, or 0 */
 	uint64_t taint;		/* complaint bits, see verdict.c */
@@ -139,6 +143,10 @@ struct cell {
 };
 _Noreturn void root_enter(const struct cell *c, char **argv);
 
+/* watch.c */
+bool watch_begin(pid_t kernel);
+bool watch_step(pid_t kernel);
+
 /* jail.c */
 typedef void jail_enter(const struct cell *c, char **argv);
 struct jail jail_start(const struct options *o, const struct kernel *k,
@@ -174,8 +182,7 @@ char *symbols_caller(const struct symbols *s, uint64_t addr);
 char *symbols_resolve_line(const struct symbols *s, const char *line);
 int kmem_open(pid_t kernel);
 bool kmem_read(int memory, uint64_t addr, void *buf, size_t len);
-bool kmem_contains(int memory, const struct symbols *s, const char *symbol,
-		   const char *text, size_t len);
+bool kmem_logged(int memory, const struct symbols *s, const char *text, size_t len);
 
 /* hang.c */
 void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s);
@@ -190,16 +197,20 @@ struct verdict verdict_decide(const struct outcome *out, const struct options *o
 			      const struct klog *log);
 
 /* result.c */
+void result_begin(const char *file);
+void result_failed(const char *why);
 void result_write(const char *file, const struct options *o, const struct kernel *k,
 		  const struct outcome *out, const struct verdict *v, const struct klog *log);
 
 /* terminal.c */
 void terminal_raw(void);
+void terminal_again(void);
 void terminal_restore(void);
 
 /* debug.c */
 #define DEBUG_WRAPPER "--exec-wrapper"	/* umrun as gdb's exec-wrapper; not for users */
 void debug_prepare(const struct options *o, const struct kernel *k);
+void debug_done(void);
 _Noreturn void debug_enter(const struct cell *c, char **argv);
 _Noreturn void debug_wrapper(char **argv);
 

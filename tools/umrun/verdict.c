@@ -76,6 +76,9 @@ static struct verdict by_complaint(const struct outcome *out, const struct klog 
 {
 	if (out->stalls)
 		return by_kernel(log, "RCU stall");
+	if (out->taint && !klog_complaint(log))
+		return by_kernel(log, format("%s, and no complaint in the log: did the program set it?",
+					     taint_names(out->taint)));
 	if (out->taint)
 		return by_kernel(log, taint_names(out->taint));
 	if (out->locks_off)
@@ -137,6 +140,8 @@ struct verdict verdict_decide(const struct outcome *out, const struct options *o
 	if (out->timed_out)
 		return (struct verdict){ EXIT_TIMEOUT, "time-out",
 			format("the run took longer than %g s", o->timeout) };
+	if (out->stuck)
+		return by_kernel(log, "the kernel did not power off");
 	if (!out->done || WIFSIGNALED(out->kernel_status) || WEXITSTATUS(out->kernel_status))
 		return by_death(out, log);
 	if (out->noexec)
