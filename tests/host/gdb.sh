@@ -68,11 +68,15 @@ like "$typed" ' = 53' "... and after Ctrl-C in a running kernel"
 "$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg="$top/gdb-scripts/uml.py" \
 	--gdb-arg=-ex --gdb-arg=run -- sleep 60 >"$dir/out" 2>&1 </dev/null &
 PID=$!
-sleep 3
-kin=$(family $PID)
+# The supervisor, gdb, the kernel and a process of its.
+for i in $(seq 100); do
+	kin=$(family $PID)
+	[ "$(echo "$kin" | wc -l)" -ge 4 ] && break
+	sleep 0.2
+done
 kill -KILL $PID
 wait $PID 2>/dev/null
-[ "$(echo "$kin" | wc -l)" -ge 3 ]
+[ "$(echo "$kin" | wc -l)" -ge 4 ]
 ok $? "gdb, the kernel and its processes ran"
 gone "$kin" "... and none is left when umrun is killed"
 echo "1..$TAP_COUNT"

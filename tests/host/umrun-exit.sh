@@ -43,7 +43,7 @@ printf 'not a program' >"$dir/text"
 chmod +x "$dir/text"
 run -- "$dir/text"
 status 125 "a file that is no program"
-like "$ERR" "^umrun: program: $dir/text: " "... is named"
+like "$ERR" "^umrun: run: $dir/text: .*executed" "... is named"
 run -- /etc/passwd
 status 125 "a file that may not be executed"
 

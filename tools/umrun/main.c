@@ -46,7 +46,7 @@ static void explain(const struct outcome *out, const struct options *o, const st
 		else
 			klog_print_tail(log, s, 15, stderr);
 	} else if (!strcmp(v->decided_by, "umrun")) {
-		notice("program: %s: %s", o->argv[0], v->why);
+		notice("run: %s: %s", o->argv[0], v->why);
 	} else {
 		notice("%s", v->why);
 	}

@@ -231,7 +231,8 @@ static void hello(struct relay *r)
 	r->out->hello = true;
 	r->out->t_hello = now() - r->start;
 	r->memory = kmem_open(r->jail->kernel);
-	if (r->memory < 0)
+	/* It may have died since; but one that lives must be readable. */
+	if (r->memory < 0 && errno != ESRCH && errno != ENOENT)
 		fail("kernel memory", "/proc/PID/mem", "%s; a verdict needs it: 'umrun --doctor'",
 		     strerror(errno));
 	klog_attach(r->log, r->memory, r->symbols);

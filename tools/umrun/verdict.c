@@ -144,6 +144,9 @@ struct verdict verdict_decide(const struct outcome *out, const struct options *o
 		return by_kernel(log, "the kernel did not power off");
 	if (!out->done || WIFSIGNALED(out->kernel_status) || WEXITSTATUS(out->kernel_status))
 		return by_death(out, log);
+	if (!out->looked)
+		return (struct verdict){ EXIT_UMRUN, "umrun",
+			format("the kernel's memory could not be read, so there is no verdict") };
 	if (out->noexec)
 		return (struct verdict){ EXIT_UMRUN, "umrun",
 			format("the program can't be executed: %s", strerror(out->noexec)) };
