@@ -163,9 +163,9 @@ gdb_session "$debug" || fail gdb "the session" "did not see all of it, see above
 step_end
 
 write_json
-printf '\nSeconds:'
-for i in "${steps[@]}"; do printf ' %s (%d),' "${i#* }" "${i%% *}"; done
-printf ' in all %d. Written to %s/demo.json\n\n' $((SECONDS - began)) "$results"
+printf '\n  %6s  step\n' seconds
+for i in "${steps[@]}"; do printf '  %6d  %s\n' "${i%% *}" "${i#* }"; done
+printf '  %6d  in all; the results are in %s/demo.json\n\n' $((SECONDS - began)) "$results"
 cat <<'END'
 Next:  make gdb      gdb with the kernel under it, stopping at the code that you just saw
        make shell    a shell in the guest

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "umrun.h"
@@ -23,6 +24,7 @@
 #define QUIET_MS	250	/* no line for so long: the kernel has said it all */
 #define PATIENCE_MS	1500
 #define FRAMES_MAX	32
+#define STOP_MS		200
 
 /* arch/um/drivers/mconsole.h */
 #define MCONSOLE_MAGIC		0xcafebabe
@@ -80,14 +82,27 @@ static void walk_frames(const struct symbols *s, int memory, uint64_t rbp)
 	}
 }
 
+/* A thread that the host holds in the middle of something may take its time. */
+static bool stops_soon(pid_t tid)
+{
+	struct timespec ms = { .tv_nsec = 1000 * 1000 };
+	int status;
+
+	for (int i = 0; i < STOP_MS; i++) {
+		if (waitpid(tid, &status, __WALL | WNOHANG) == tid)
+			return WIFSTOPPED(status);
+		nanosleep(&ms, NULL);
+	}
+	return false;
+}
+
 static void print_cpu(const struct symbols *s, int memory, pid_t tid)
 {
 	struct user_regs_struct regs;
-	int status;
 
 	if (ptrace(PTRACE_SEIZE, tid, 0, 0))
 		return;
-	if (!ptrace(PTRACE_INTERRUPT, tid, 0, 0) && waitpid(tid, &status, __WALL) == tid &&
+	if (!ptrace(PTRACE_INTERRUPT, tid, 0, 0) && stops_soon(tid) &&
 	    !ptrace(PTRACE_GETREGS, tid, 0, &regs)) {
 		fprintf(stderr, "    host thread %d:\n", tid);
 		print_address(s, regs.rip);
