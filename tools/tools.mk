@@ -38,4 +38,10 @@ $(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
 
+# The part of `make clean` that is not the kernels' (uml/uml.mk); logs and results stay.
+.PHONY: tools-clean
+clean: tools-clean
+tools-clean:
+	@rm -rf build/obj build/umrun build/rootfs build/rootfs.new build/tests
+
 -include $(wildcard build/obj/umrun/*.d)
