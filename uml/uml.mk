@@ -21,4 +21,4 @@ point: ## [kernel] move your branch, in build/linux, to start from P (make point
 uml-clean:
 	@uml/points.sh clean
 
-clean: uml-clean
+clean: uml-clean ## [tool] free what can be made again (points, kernels, tools); your edits and commits stay
