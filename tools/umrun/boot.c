@@ -22,11 +22,10 @@ static void add_appended(struct strings *args, const char *append)
  * UML in ptrace mode runs one CPU; more need seccomp mode
  * (arch/um/os-Linux/start_up.c).
  */
-struct strings boot_args(const struct options *o, const struct proto_orders *orders)
+struct strings boot_args(const struct options *o)
 {
 	struct strings args = { 0 };
 
-	(void)orders;
 	strings_add(&args, "/linux");
 	strings_add(&args, format("mem=%lluK", (unsigned long long)o->mem / 1024));
 	strings_add(&args, "initrd=" PROTO_MAILBOX "/" PROTO_INITRD);

@@ -41,7 +41,7 @@ struct options {
 	const char *log, *result;	/* files, or NULL */
 	char **env;		/* NAME=VALUE for the program */
 	size_t env_len;
-	bool dry_run, gdb, doctor, allow_warn, quiet;
+	bool dry_run, gdb, doctor, allow_warn;
 	char **gdb_args;	/* further arguments for gdb */
 	size_t gdb_args_len;
 	int argc;
@@ -129,7 +129,7 @@ void deps_collect(const char *program, const char *rootfs, struct strings *files
 int image_build(const struct options *o, const struct proto_orders *orders);
 
 /* boot.c */
-struct strings boot_args(const struct options *o, const struct proto_orders *orders);
+struct strings boot_args(const struct options *o);
 void boot_print(const struct strings *args);
 
 /* root.c: what the kernel's process needs of the host, all paths absolute */
