@@ -69,22 +69,18 @@ static void keep_open(const struct cell *c)
 		fcntl(fds[i], F_SETFD, 0);
 }
 
-/* gdb finds its own process group by its number to take the terminal back from
- * the kernel, and umrun's has no number in this PID namespace. */
+/* Makes the caller's process group the terminal's, where there is one. */
 static void take_terminal(void)
 {
-	setpgid(0, 0);
 	signal(SIGTTOU, SIG_IGN);
 	tcsetpgrp(STDIN_FILENO, getpgrp());
 	signal(SIGTTOU, SIG_DFL);
 }
 
-/* debug_done - the terminal is umrun's group's again */
+/* debug_done - gdb has ended: the terminal is umrun's group's again */
 void debug_done(void)
 {
-	signal(SIGTTOU, SIG_IGN);
-	tcsetpgrp(STDIN_FILENO, getpgrp());
-	signal(SIGTTOU, SIG_DFL);
+	take_terminal();
 }
 
 /*
@@ -99,6 +95,9 @@ void debug_enter(const struct cell *c, char **argv)
 		jail_report_error(c->report, "new mount namespace", "gdb");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
 		jail_report_error(c->report, "mount", "/proc for gdb");
+	/* gdb takes the terminal back from the kernel by the number of its own process
+	 * group, and umrun's group has no number in this PID namespace. */
+	setpgid(0, 0);
 	take_terminal();
 	keep_open(c);
 	strings_add(&args, "gdb");

@@ -389,7 +389,7 @@ static void take_signal(struct relay *r)
 		if (r->watching && watch_step(r->jail->kernel)) {
 			verdict_look(r->out, r->memory, r->symbols);
 			r->out->seen_off = true;
-			watch_step(0);
+			watch_end(r->jail->kernel);
 		}
 		break;
 	case SIGTERM:

@@ -146,6 +146,7 @@ _Noreturn void root_enter(const struct cell *c, char **argv);
 /* watch.c */
 bool watch_begin(pid_t kernel);
 bool watch_step(pid_t kernel);
+void watch_end(pid_t kernel);
 
 /* jail.c */
 typedef void jail_enter(const struct cell *c, char **argv);

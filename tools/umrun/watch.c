@@ -13,8 +13,6 @@
 
 #include "umrun.h"
 
-static pid_t stopped;	/* in its last moment, to be let go */
-
 /* watch_begin - trace the kernel's process from now on; false: this host forbids it */
 bool watch_begin(pid_t kernel)
 {
@@ -23,25 +21,25 @@ bool watch_begin(pid_t kernel)
 
 /*
  * watch_step - let the kernel go on after each of its stops; call on SIGCHLD
- * @kernel: its PID; 0: let it go from its last stop
- * Returns true when it stopped for the last time: its memory is still there.
+ * Returns true when it stopped for the last time: its memory is still there,
+ * and it waits for watch_end().
  */
 bool watch_step(pid_t kernel)
 {
 	int status, sig;
 
-	if (!kernel) {
-		ptrace(PTRACE_CONT, stopped, 0, 0);
-		return false;
-	}
 	while (waitpid(kernel, &status, __WALL | WNOHANG) == kernel && WIFSTOPPED(status)) {
-		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8)) {
-			stopped = kernel;
+		if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8))
 			return true;
-		}
 		/* A group stop has an event too; only signals are passed on. */
 		sig = status >> 16 ? 0 : WSTOPSIG(status);
 		ptrace(PTRACE_CONT, kernel, 0, (void *)(long)sig);
 	}
 	return false;
+}
+
+/* watch_end - let the kernel go from its last stop */
+void watch_end(pid_t kernel)
+{
+	ptrace(PTRACE_CONT, kernel, 0, 0);
 }
