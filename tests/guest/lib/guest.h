@@ -24,6 +24,7 @@
  * runs none) and the environment:
  *   PT_RECLAIM=y|n  what the kernel is expected to do; anything else is fatal
  *   TESTS=a,b,...   run only these tests (exact names)
+ *   UML_MODE=MODE   how the guest runs (see suite_modes)
  * suite_end runs them with Check, forked, prints TAP on stdout, and returns
  * the exit status: 0 all passed, 1 some failed, 2 nothing to run.
  */
@@ -31,6 +32,20 @@ void suite_begin(const char *name, int argc, char **argv);
 void suite_add(const TTest *test);
 void suite_add_slow(const TTest *test, int timeout_seconds);
 int suite_end(void);
+
+/*
+ * The modes, beside ptrace/1, that `make check` runs this suite in: names with
+ * blanks between them. Call it right after suite_begin().
+ *   ptrace/1   UML traces its processes, one CPU: where every suite runs
+ *   seccomp/1  UML lets seccomp stop them, one CPU
+ *   seccomp/2  the same on two CPUs
+ * Any other name is fatal. `--modes` prints what a suite asks for, one a line;
+ * `make check-all` runs every suite in all three.
+ */
+void suite_modes(const char *names);
+
+/* The mode that the guest runs in (environment: UML_MODE), "ptrace/1" by default. */
+const char *suite_mode(void);
 
 /*
  * Reports the running test as skipped for the reason given; return after it.

@@ -13,7 +13,7 @@
 #define TEST_SECONDS 20
 
 static const char *suite_name;
-static int listing, added;
+static int listing, listing_modes, added;
 static char pt_reclaim;
 static Suite *suite;
 
@@ -86,12 +86,15 @@ void suite_begin(const char *name, int argc, char **argv)
 
 	suite_name = name;
 	listing = argc > 1 && strcmp(argv[1], "--list") == 0;
-	if (argc > 1 && !listing) {
-		fprintf(stderr, "%s: %s: unknown argument: give --list or none\n",
+	listing_modes = argc > 1 && strcmp(argv[1], "--modes") == 0;
+	if (argc > 1 && !listing && !listing_modes) {
+		fprintf(stderr, "%s: %s: unknown argument: give --list, --modes or none\n",
 			name, argv[1]);
 		exit(2);
 	}
-	if (listing)
+	if (listing_modes)
+		puts("ptrace/1");
+	if (listing || listing_modes)
 		return;
 	if (!expected || strlen(expected) != 1 || !strchr("yn", *expected)) {
 		fprintf(stderr, "%s: PT_RECLAIM: '%s': set it to y or n, as the kernel is configured\n",
@@ -104,6 +107,33 @@ void suite_begin(const char *name, int argc, char **argv)
 	suite = suite_create(name);
 }
 
+void suite_modes(const char *names)
+{
+	static const char *const known[] = { "ptrace/1", "seccomp/1", "seccomp/2" };
+
+	while (*names) {
+		size_t len = strcspn(names, " "), i = 0;
+
+		while (i < 3 && !(strlen(known[i]) == len && !strncmp(names, known[i], len)))
+			i++;
+		if (len && i == 3) {
+			fprintf(stderr, "%s: suite_modes: %.*s: unknown mode: one of ptrace/1, seccomp/1, seccomp/2\n",
+				suite_name, (int)len, names);
+			exit(2);
+		}
+		if (len && i && listing_modes)
+			puts(known[i]);
+		names += len + (names[len] == ' ');
+	}
+}
+
+const char *suite_mode(void)
+{
+	const char *mode = getenv("UML_MODE");
+
+	return mode && *mode ? mode : "ptrace/1";
+}
+
 void suite_add_slow(const TTest *test, int timeout_seconds)
 {
 	TCase *tc;
@@ -112,7 +142,7 @@ void suite_add_slow(const TTest *test, int timeout_seconds)
 		puts(test->name);
 		return;
 	}
-	if (!wanted(test->name))
+	if (listing_modes || !wanted(test->name))
 		return;
 	tc = tcase_create(suite_name);
 	tcase_set_timeout(tc, timeout_seconds);
@@ -132,7 +162,7 @@ int suite_end(void)
 	SRunner *runner;
 	int failed;
 
-	if (listing)
+	if (listing || listing_modes)
 		return 0;
 	/* First, so that a guest that dies shows how many results are missing. */
 	printf("# tests %d\n", added);
