@@ -12,12 +12,15 @@ fragments() {
 flavours() { (cd "$UML_DIR/configs" && ls *.config) | sed 's/\.config$//' | grep -v '^base$' | paste -sd' '; }
 
 # missing_symbols CONFIG FRAGMENT...: each line of the fragments that CONFIG does not hold.
+# Of several lines about one symbol the last counts: a flavour may overrule base.
 missing_symbols() {
 	local config=$1
 	shift
-	awk 'FNR == NR { have[$0]; if (sub(/=.*/, "")) set[$0]; next }
+	cat "$@" | tac | awk 'NR == FNR { have[$0]; if (sub(/=.*/, "")) set[$0]; next }
+		{ name = $1 == "#" ? $2 : $1; sub(/=.*/, "", name) }
+		/^(CONFIG_|# CONFIG_[A-Z0-9_]* is not set$)/ && seen[name]++ { next }
 		/^CONFIG_/ && !($0 in have)
-		/^# CONFIG_[A-Z0-9_]* is not set$/ && ($2 in set)' "$config" "$@"
+		/^# CONFIG_[A-Z0-9_]* is not set$/ && ($2 in set)' "$config" - | tac
 }
 
 # has_symbol CONFIG NAME: "y" or "n".
