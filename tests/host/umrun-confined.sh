@@ -56,6 +56,10 @@ is "$OUT" "secret
 guest" "both kinds at once"
 is "$(cat "$secret/file")" secret "... the read-only one unchanged"
 
+# The folder of the disk is there to be mounted as well, since hostfs confines nothing.
+run --disk 4M sh -c 'mkdir /m; mount -t hostfs none /m -o /disk; ls /m; echo x >/m/new; mount -t hostfs none /m -o /disk/..; ls /m/'
+is "$(echo "$OUT" | grep -c -e '^etc$' -e '^home$' -e '^usr$')" 0 "the disk's folder leads to nothing of the host"
+
 if [ "$(id -u)" = 0 ]; then
 	run --share "$shared" sh -c 'mknod /share/mem c 1 1; cp /bin/busybox /share/su; chown 0:0 /share/su; chmod 4755 /share/su'
 	[ ! -c "$shared/mem" ]

@@ -39,6 +39,8 @@ after HUP 1 129 "SIGHUP while a program runs" -- sleep 60
 after INT 1 130 "SIGINT while a program runs" -- sleep 60
 after KILL 1 137 "SIGKILL while a program runs" -- sleep 60
 after KILL 1 137 "SIGKILL, many processes, two CPUs" --cpus 2 -- sh -c 'for i in 1 2 3 4 5 6; do (while :; do :; done) & done; wait'
+after KILL 1 137 "SIGKILL while the disk is written" --disk 256M -- sh -c 'while :; do dd if=/dev/zero of=/dev/ubda bs=1M; sync; done'
+after TERM 1 143 "SIGTERM while the disk is written" --disk 256M -- sh -c 'while :; do dd if=/dev/zero of=/dev/ubda bs=1M; sync; done'
 after KILL 0.05 137 "SIGKILL during boot" -- sleep 60
 after TERM 0.05 143 "SIGTERM during boot" -- sleep 60
 after TERM 1 143 "SIGTERM, a program that ignores it" -- sh -c "$stubborn"
@@ -106,6 +108,7 @@ gone "$kin" "eight runs killed at random moments leave nothing"
 
 run --timeout 1 sleep 60
 run true
+run --disk 64M dd if=/dev/zero of=/dev/ubda bs=1M count=60
 run sh -c 'echo c >/proc/sysrq-trigger'
 is "$(places)" "$before" "no file or folder is left in TMPDIR, /dev/shm or ~/.uml"
 [ -z "$(find "$dir" -name 'core*')" ] && [ ! -e core ]

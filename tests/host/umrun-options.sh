@@ -23,6 +23,9 @@ refuses "a CPU count of words" '--cpus: two: ' --cpus two true
 refuses "memory without a unit that exists" '--mem: 5X: ' --mem 5X true
 refuses "too little memory" '--mem: 1M: ' --mem 1M true
 refuses "more memory than the host has" '^umrun: memory: .*--mem' --kernel "$kernel" --mem 1000G true
+refuses "a disk without a unit that exists" '--disk: 5X: not a size; write ' --disk 5X true
+refuses "a disk of nothing" '--disk: 0: must be from 1M ' --disk 0 true
+refuses "a disk that the host's memory can't hold" '^umrun: memory: .*--disk' --kernel "$kernel" --disk 1000G true
 refuses "a negative time-out" '--timeout: -1: ' --timeout=-1 true
 refuses "a share that isn't there" "--share: $dir/none: " --share "$dir/none" true
 refuses "a share that is a file" "--share-ro: /etc/passwd: not a folder" --share-ro /etc/passwd true
@@ -79,6 +82,17 @@ is "$OUT" "a b
 2" "--env and --cpus"
 run --mem 256M sh -c 'awk "/MemTotal/ { print (\$2 > 200000 && \$2 < 262144) }" /proc/meminfo'
 is "$OUT" 1 "--mem"
+run --disk 32M sh -c 'cat /sys/block/ubda/size; tr "\0" x </dev/zero | dd of=/dev/ubda bs=1M 2>/dev/null
+	echo 3 >/proc/sys/vm/drop_caches; tr -d x </dev/ubda | wc -c'
+is "$OUT" "65536
+0" "--disk is as large as asked, and holds what is written to all of it"
+run --disk 32M --cpus 2 sh -c 'tr -d "\0" </dev/ubda | wc -c; mkswap /dev/ubda >/dev/null && swapon /dev/ubda && cut -c 1-9 /proc/swaps | tail -n 1'
+is "$OUT" "0
+/dev/ubda" "... is empty in the next run, and can be swap, with two CPUs too"
+run --result "$dir/result" --disk 1.5M cat /sys/block/ubda/size
+is "$OUT $(json disk_bytes)" "3072 1572864" "... of one and a half megabytes"
+run ls /dev/ubda
+status 1 "without it there is no disk"
 run --append 'umlab.word=1' cat /proc/cmdline
 like "$OUT" 'umlab.word=1' "--append"
 run --result "$dir/result" sh -c 'exit 3'

@@ -37,6 +37,9 @@ struct strings boot_args(const struct options *o)
 	strings_add(&args, "console=tty0");
 	strings_add(&args, "ssl=null");
 	strings_add(&args, "ssl0=fd:3");
+	/* d: its first bytes are the guest's data, never the header of a COW file. */
+	if (o->disk)
+		strings_add(&args, "ubd0d=" DISK_FILE);
 	strings_add(&args, "uml_dir=/uml/");
 	strings_add(&args, "umid=guest");
 	strings_add(&args, "noreboot");

@@ -55,8 +55,8 @@ static char *quoted(const char *text)
 
 static char *wrapper_setting(const struct cell *c)
 {
-	return format("set exec-wrapper %s " DEBUG_WRAPPER " %llu %s %s %s %d %d %d %d",
-		      quoted(self), c->mem, quoted(c->kernel), quoted(c->share), quoted(c->share_ro),
+	return format("set exec-wrapper %s " DEBUG_WRAPPER " %llu %llu %s %s %s %d %d %d %d",
+		      quoted(self), c->mem, c->disk, quoted(c->kernel), quoted(c->share), quoted(c->share_ro),
 		      c->image, c->channel, c->log, c->report);
 }
 
@@ -131,13 +131,13 @@ void debug_wrapper(char **argv)
 
 	while (argv[count])
 		count++;
-	if (count < 9)
+	if (count < 10)
 		fail(DEBUG_WRAPPER, "too few arguments", "this is for gdb; users want --gdb");
 	c = (struct cell){
-		.mem = strtoull(argv[0], NULL, 10), .kernel = argv[1],
-		.share = argv[2], .share_ro = argv[3], .image = atoi(argv[4]),
-		.channel = atoi(argv[5]), .log = atoi(argv[6]), .report = atoi(argv[7]),
+		.mem = strtoull(argv[0], NULL, 10), .disk = strtoull(argv[1], NULL, 10),
+		.kernel = argv[2], .share = argv[3], .share_ro = argv[4], .image = atoi(argv[5]),
+		.channel = atoi(argv[6]), .log = atoi(argv[7]), .report = atoi(argv[8]),
 	};
-	argv[8] = "/linux";
-	root_enter(&c, argv + 8);
+	argv[9] = "/linux";
+	root_enter(&c, argv + 9);
 }

@@ -206,7 +206,7 @@ struct jail jail_start(const struct options *o, const struct kernel *k,
 	int flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 	struct wires w = make_wires();
 	struct cell c = {
-		.mem = o->mem, .kernel = k->file, .image = image,
+		.mem = o->mem, .disk = o->disk, .kernel = k->file, .image = image,
 		.share = o->share ? must(realpath(o->share, NULL)) : "",
 		.share_ro = o->share_ro ? must(realpath(o->share_ro, NULL)) : "",
 		.channel = w.channel[1], .log = w.log[1], .report = w.report[1],

@@ -219,11 +219,11 @@ static struct finding check_memory(const struct options *o)
 		room = (available + (swap > 0 ? swap : 0)) * 1024ull;
 	if (group < room)
 		room = group;
-	return (struct finding){ room >= o->mem ? GOOD : BAD,
+	return (struct finding){ room >= o->mem + o->disk ? GOOD : BAD,
 		format("%llu MiB free, the guest may take %llu MiB", room >> 20,
-		       (unsigned long long)o->mem >> 20),
-		"guest memory is a tmpfs of its own, so /dev/shm and TMPDIR set no limit to it, "
-		"but the host's memory does: give less with --mem, or free some" };
+		       (unsigned long long)(o->mem + o->disk) >> 20),
+		"guest memory and its disk are a tmpfs of their own, so /dev/shm and TMPDIR set no limit to "
+		"them, but the host's memory does: give less with --mem or --disk, or free some" };
 }
 
 static struct finding check_log_room(const struct options *o)

@@ -13,11 +13,14 @@
 
 #define MEM_MIN (64ull << 20)
 #define MEM_MAX (1ull << 40)
+#define DISK_MIN (1ull << 20)
+#define DISK_MAX (1ull << 40)
 #define CPUS_MAX 64
 
 enum {
 	OPT_KERNEL = 256, OPT_CPUS, OPT_MEM, OPT_TIMEOUT, OPT_SHARE, OPT_SHARE_RO, OPT_APPEND,
 	OPT_LOG, OPT_DRY_RUN, OPT_GDB, OPT_GDB_ARG, OPT_RESULT, OPT_ENV, OPT_ALLOW_WARN, OPT_DOCTOR,
+	OPT_DISK,
 };
 
 static const struct argp_option option_list[] = {
@@ -29,6 +32,7 @@ static const struct argp_option option_list[] = {
 	{ 0, 0, 0, 0, "The machine:", 2 },
 	{ "cpus", OPT_CPUS, "N", 0, "CPUs, 1 to 64 (default: 1, in UML's ptrace mode; more use its seccomp mode)", 0 },
 	{ "mem", OPT_MEM, "SIZE", 0, "Memory, with K, M or G (default: 512M)", 0 },
+	{ "disk", OPT_DISK, "SIZE", 0, "An empty disk, /dev/ubda, for this run alone; it takes host memory as it is written", 0 },
 	{ "share", OPT_SHARE, "DIR", 0, "This host folder is /share inside, read-write", 0 },
 	{ "share-ro", OPT_SHARE_RO, "DIR", 0, "This host folder is /share-ro inside, read-only; it is /share too when there is no --share", 0 },
 	{ "env", OPT_ENV, "NAME=VALUE", 0, "In the program's environment; may be given again", 0 },
@@ -68,9 +72,11 @@ static const char doc[] =
 	"  umrun uname -a\n"
 	"  umrun --point base -- build/tests/guest/ptworkload --size 1G\n"
 	"  tar c . | umrun --cpus 2 --mem 1G sha256sum\n"
+	"  umrun --disk 256M sh -c 'mkswap /dev/ubda && swapon /dev/ubda && free'\n"
 	"  umrun --timeout 0 sh";
 
-static uint64_t parse_size(struct argp_state *state, const char *text)
+static uint64_t parse_size(struct argp_state *state, const char *option, const char *text,
+			   uint64_t min, uint64_t max)
 {
 	char *end;
 	double n = strtod(text, &end);
@@ -78,9 +84,10 @@ static uint64_t parse_size(struct argp_state *state, const char *text)
 		      !strcasecmp(end, "G") ? 1 << 30 : !*end ? 1 : 0;
 
 	if (end == text || !unit || !isfinite(n))
-		argp_error(state, "--mem: %s: not a size; write 512M or 2G", text);
-	if (n * unit < MEM_MIN || n * unit > MEM_MAX)
-		argp_error(state, "--mem: %s: must be from 64M to 1024G", text);
+		argp_error(state, "%s: %s: not a size; write 512M or 2G", option, text);
+	if (n * unit < min || n * unit > max)
+		argp_error(state, "%s: %s: must be from %lluM to %lluG", option, text,
+			   (unsigned long long)min >> 20, (unsigned long long)max >> 30);
 	return n * unit;
 }
 
@@ -126,7 +133,9 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state, struc
 {
 	switch (key) {
 	case OPT_CPUS: o->cpus = parse_cpus(state, arg); break;
-	case OPT_MEM: o->mem = parse_size(state, arg); break;
+	case OPT_MEM: o->mem = parse_size(state, "--mem", arg, MEM_MIN, MEM_MAX); break;
+	/* Whole pages: a part of one could not be written. */
+	case OPT_DISK: o->disk = parse_size(state, "--disk", arg, DISK_MIN, DISK_MAX) & ~4095ull; break;
 	case OPT_SHARE: o->share = parse_folder(state, "--share", arg); break;
 	case OPT_SHARE_RO: o->share_ro = parse_folder(state, "--share-ro", arg); break;
 	case OPT_ENV:

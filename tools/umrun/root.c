@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the kernel's process sees of the host: a root of its own that holds the
- * kernel, the initramfs and the shared folders. hostfs confines nothing (a
+ * kernel, the initramfs, the scratch disk and the shared folders. hostfs confines nothing (a
  * guest root may mount it with `-o /../..`, or plant symlinks), so this does.
  * There is no /proc in it: as the host's root, a guest could change the host's
  * sysctls there.
@@ -137,6 +137,21 @@ static void bring_initramfs(const struct cell *c)
 	copy_to(c, c->image, PROTO_MAILBOX "/" PROTO_INITRD, 0600);
 }
 
+/* A sparse file on a tmpfs of its own: it takes what the guest writes, and goes with the jail. */
+static void bring_disk(const struct cell *c)
+{
+	int fd;
+
+	if (!c->disk)
+		return;
+	make_folder(c, "/disk");
+	mount_tmpfs(c, STAGE "/disk", c->disk);
+	fd = open(STAGE DISK_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	must_do(c, fd, "create the disk", DISK_FILE);
+	must_do(c, ftruncate(fd, (off_t)c->disk), "size the disk", DISK_FILE);
+	close(fd);
+}
+
 static void build_root(const struct cell *c)
 {
 	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -153,6 +168,7 @@ static void build_root(const struct cell *c)
 	bind_file(c, "/dev/null", "/dev/null", 0);
 	bring_share(c, c->share, "/share", 0);
 	bring_share(c, c->share_ro, "/share-ro", MOUNT_ATTR_RDONLY);
+	bring_disk(c);
 	make_folder(c, "/tmp");
 	make_folder(c, "/uml");
 	make_folder(c, PROTO_MAILBOX);

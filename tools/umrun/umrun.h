@@ -35,6 +35,7 @@ struct options {
 	const char *point, *flavour, *kernel;
 	int cpus;
 	uint64_t mem;		/* bytes */
+	uint64_t disk;		/* bytes of the scratch disk; 0: none */
 	double timeout;		/* seconds; 0: none */
 	const char *share, *share_ro;	/* host folders or NULL */
 	const char *append;	/* more of the kernel's command line */
@@ -133,8 +134,11 @@ struct strings boot_args(const struct options *o);
 void boot_print(const struct strings *args);
 
 /* root.c: what the kernel's process needs of the host, all paths absolute */
+#define DISK_FILE "/disk/scratch"	/* the scratch disk, in the kernel's root */
+
 struct cell {
 	unsigned long long mem;	/* bytes of guest memory */
+	unsigned long long disk;	/* bytes of the scratch disk, or 0 */
 	const char *kernel;	/* its file */
 	const char *share, *share_ro;	/* host folders, or "" */
 	int image;		/* descriptor of the initramfs */
