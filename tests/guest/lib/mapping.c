@@ -18,7 +18,12 @@ static char *arena, *arena_next;
 /* The last operation, for messages: "MADV_DONTNEED of [0x..., 0x...)". */
 static char last_op[160] = "the start";
 
-static void note_op(const char *what, const char *at, size_t len)
+const char *last_operation(void)
+{
+	return last_op;
+}
+
+void note_op(const char *what, const char *at, size_t len)
 {
 	snprintf(last_op, sizeof(last_op), "%s of [%p, +0x%zx: table %ld page %ld)",
 		 what, (const void *)at, len,
@@ -71,8 +76,7 @@ char *map_anon(size_t tables)
 	return map_tables(tables, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
-/* The first word of the page at `at`: which page it is, and whose pattern. */
-static unsigned long pattern(const char *at, unsigned int seed)
+unsigned long page_pattern(const char *at, unsigned int seed)
 {
 	return ((unsigned long)seed << 32) | ((unsigned long)at / PAGE & 0xffffffff);
 }
@@ -80,7 +84,7 @@ static unsigned long pattern(const char *at, unsigned int seed)
 static void fill_every(char *at, size_t len, unsigned int seed, size_t step)
 {
 	for (size_t i = 0; i < len; i += step)
-		*(volatile unsigned long *)(at + i) = pattern(at + i, seed);
+		*(volatile unsigned long *)(at + i) = page_pattern(at + i, seed);
 }
 
 void fill(char *at, size_t len, unsigned int seed)
@@ -131,7 +135,7 @@ void expect_filled_at(const char *at, size_t len, unsigned int seed, const char 
 	for (size_t i = 0; i < len; i += PAGE) {
 		unsigned long word = *(const volatile unsigned long *)(at + i);
 
-		if (word == pattern(at + i, seed))
+		if (word == page_pattern(at + i, seed))
 			continue;
 		if (!wrong++) {
 			first = at + i;
@@ -140,7 +144,7 @@ void expect_filled_at(const char *at, size_t len, unsigned int seed, const char 
 	}
 	if (!wrong)
 		return;
-	snprintf(want, sizeof(want), "0x%lx (pattern %u)", pattern(first, seed), seed);
+	snprintf(want, sizeof(want), "0x%lx (pattern %u)", page_pattern(first, seed), seed);
 	wrong_page(first, got, want, wrong, len / PAGE, where);
 }
 
