@@ -2,7 +2,7 @@
 # What tests/run prints, and the files that it writes: sourced by tests/run.
 
 CHECKS=0 FAILURES=0 ERRORS=0 NUMBER=0
-SKIPPED=()
+SKIPPED=() KNOWN_SEEN=()
 
 # Microseconds as seconds with two places.
 seconds()
@@ -57,6 +57,11 @@ report_result()
 	ok)
 		human "$line  $s s"
 		to_tap "ok $NUMBER - $where ${name//#/\\#} # $s s" ;;
+	known)
+		human "$line  $s s"
+		human "      known bug: ${lines[0]}"
+		KNOWN_SEEN+=("$where  $name: ${lines[0]}")
+		to_tap "ok $NUMBER - $where ${name//#/\\#} # known bug: ${lines[0]}" ;;
 	skip)
 		human "$line: $reason"
 		SKIPPED+=("$where  $name: $reason")
@@ -105,6 +110,12 @@ report_close()
 	if [ ${#SKIPPED[@]} -gt 0 ]; then
 		human "skipped: ${#SKIPPED[@]}"
 		for text in "${SKIPPED[@]}"; do
+			human "      $text"
+		done
+	fi
+	if [ ${#KNOWN_SEEN[@]} -gt 0 ]; then
+		human "known bugs that were seen: ${#KNOWN_SEEN[@]}"
+		for text in "${KNOWN_SEEN[@]}"; do
 			human "      $text"
 		done
 	fi

@@ -6,24 +6,40 @@ TESTS_LIB := $(wildcard tests/guest/lib/*.c)
 TESTS_SUITES := $(filter-out ptworkload,$(notdir $(basename $(wildcard tests/guest/*.c))))
 TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
-# Without a point asked for: with the series, and before it with the opposite expectation.
-TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),series base)
+# Without a point asked for: with the series and its mends, and before both with the opposite expectation.
+TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
+# Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
+TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
 # The host suite of gdb wants a debug kernel; a run that picks a test or a kernel does without.
-TESTS_GDB := $(if $(T)$(filter-out series base,$(TESTS_POINTS)),,series)
+TESTS_GDB := $(if $(T)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
+TESTS_FLAVOURS = $(F)
+TESTS_MODES := default
 TESTS_JOBS := $(or $(JOBS),2)
 
-.PHONY: check guest-tests
+.PHONY: check check-all guest-tests
 
 # Packages come first, in a make of their own: the rest is compiled with them.
-check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, LINUX=, PATCHES=: in that kernel
+check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools guest-tests
-	@dirs= ; for point in $(TESTS_POINTS); do \
-		dir=$$($(UML_ENV) uml/kernel.sh $$point $(F) | tail -n 1) && [ -n "$$dir" ] || exit 1; \
-		dirs="$$dirs $$dir"; \
+	@set -- ; for f in $(TESTS_FLAVOURS); do \
+		for point in $(TESTS_POINTS); do \
+			dir=$$($(UML_ENV) uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+			set -- "$$@" "$(if $(LINUX)$(PATCHES),,$$point=)$$dir"; \
+		done; \
+		for point in $(TESTS_KNOWN); do \
+			! [ build/points/fixed -ef build/points/$$point ] || continue; \
+			dir=$$(uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+			set -- "$$@" --known-at "$$dir"; \
+		done; \
 	done; \
 	for point in $(TESTS_GDB); do uml/kernel.sh $$point debug >/dev/null || exit 1; done; \
-	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $$dirs
+	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') \
+		--modes '$(TESTS_MODES)' "$$@"
+
+check-all: TESTS_FLAVOURS = fast sanitize
+check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
+check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode
 
 guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken ## [test] build the guest suites and the workload
 

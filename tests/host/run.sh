@@ -21,6 +21,7 @@ cat > "$dir/umrun" <<'END'
 result=
 while [ "$1" != -- ]; do
 	case $1 in
+	--cpus | --append) echo "$1 $2" >> "$(dirname "$0")/options" ;;
 	--env) export "${2?}" ;;
 	--result) result=$2 ;;
 	esac
@@ -41,13 +42,15 @@ chmod +x "$dir/umrun"
 # suite KIND NAME: makes a suite of the script on stdin, the only one there is.
 suite()
 {
-	rm -f "$dir"/host/* "$dir"/guest/* "$dir/verdict"
+	rm -f "$dir"/host/* "$dir"/guest/* "$dir/verdict"; : > "$dir/known"
 	add_suite "$@"
 }
 
 add_suite()
 {
-	{ printf '#!/usr/bin/env bash\n'; cat; } > "$dir/$1/$2"
+	{ printf '#!/usr/bin/env bash\n'
+	  [ "$1" = host ] || printf '[ "${1:-}" = --modes ] && { echo ptrace/1; exit 0; }\n'
+	  cat; } > "$dir/$1/$2"
 	chmod +x "$dir/$1/$2"
 }
 
@@ -55,7 +58,7 @@ add_suite()
 run()
 {
 	OUT=$("$here/../run" --host "$dir/host" --guest "$dir/guest" --umrun "$dir/umrun" \
-		--results "$dir/results" "$@" 2>&1)
+		--known "$dir/known" --results "$dir/results" "$@" 2>&1)
 	STATUS=$?
 	TOTALS=$(tail -n 1 <<< "$OUT")
 }
@@ -167,7 +170,7 @@ printf '1..%d\n' $n
 END
 run "$dir/kernel"
 totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "a guest suite that passes"
-like "$OUT" '^ok    fake/fast  fake: first test  ' "point, flavour and a readable name"
+like "$OUT" '^ok    fake/fast/ptrace1  fake: first test  ' "point, flavour, mode and a readable name"
 run --test first_test "$dir/kernel"
 totals_are "100%: Checks: 1, Failures: 0, Errors: 0" 0 "one test by its name"
 run --test 'fake: second' "$dir/kernel"
@@ -213,6 +216,71 @@ printf '# tests 1\nok 1 - x.c:fake:expects_%s: Passed\n1..1\n' "$PT_RECLAIM"
 END
 run "$dir/kernel"
 like "$OUT" 'fake: expects n ' "the kernel's own expectation reaches the suite"
+
+# Modes: what the suite asks for, or what the command line does.
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { echo a_test; exit 0; }
+printf '# tests 1\nok 1 - x.c:fake:a_test: Passed\n1..1\n'; echo "# $UML_MODE"
+END
+sed -i 's,echo ptrace/1,printf "ptrace/1\\nseccomp/2\\n",' "$dir/guest/fake"
+rm -f "$dir/options"
+run --jobs 1 "$dir/kernel"
+totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "a suite runs in the modes that it asks for"
+is "$(grep -o 'fake/fast/[^ ]*' <<< "$OUT" | paste -sd' ')" "fake/fast/ptrace1 fake/fast/seccomp2" "each place names the mode"
+is "$(paste -sd, "$dir/options")" "--cpus 1,--cpus 2" "umrun is told the number of CPUs"
+is "$(cat "$dir/results/raw/fake-fast-seccomp2-fake.out" | tail -n 1)" "# seccomp/2" "and the suite its mode, with outputs of their own"
+rm -f "$dir/options"
+run --jobs 1 --modes 'seccomp/1' "other=$dir/kernel"
+is "$(grep -o 'other/fast/[^ ]*' <<< "$OUT" | paste -sd' ')" "other/fast/seccomp1" "--modes overrules it; a kernel has the name it is given"
+is "$(paste -sd, "$dir/options")" "--cpus 1,--append seccomp=on" "seccomp on one CPU is asked for"
+run --modes 'seccomp/3' "$dir/kernel"
+like "$OUT / $STATUS" '^tests/run: --modes: seccomp/3: no such mode.* / 2$' "an unknown mode is refused"
+
+# Known bugs: the runner dies with 126 for a test called dies, and the suite fails as told.
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { printf 'bad_test\ngood_test\ndies\n'; exit 0; }
+status=0 n=0; set -- ${TESTS//,/ }; [ $# -gt 0 ] || set -- bad_test good_test dies
+echo "# tests $#"
+for t; do
+	n=$((n + 1))
+	case $t in
+	bad_test) echo "not ok $n - x.c:fake:bad_test: page reads 5 (x.c:1)"; status=1 ;;
+	good_test) echo "ok $n - x.c:fake:good_test: Passed" ;;
+	dies) exit 126 ;;
+	esac
+done
+echo "1..$n"
+exit $status
+END
+echo 'fake: bad_test  fake,other  ptrace/1  stale pages' > "$dir/known"
+echo 'fake: dies      fake/fast   *         panics: a NULL table' >> "$dir/known"
+run "$dir/kernel"
+totals_are "100%: Checks: 3, Failures: 0, Errors: 0" 0 "tests that must fail, and do, are passes"
+like "$OUT" '^known fake/fast/ptrace1  fake: bad test ' "they are called known"
+like "$OUT" '^ +known bug: stale pages: page reads 5 \(x.c:1\)$' "with the bug and their message"
+like "$OUT" '^ +known bug: panics: a NULL table: umrun: 126' "a kernel that dies counts where the line says so"
+like "$OUT" '^known bugs that were seen: 2$' "and they are listed"
+run --modes seccomp/1 --test bad_test "$dir/kernel"
+totals_are "0%: Checks: 1, Failures: 1, Errors: 0" 1 "a bug of one mode is none in another"
+run --known-at "$dir/kernel"
+totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "--known-at runs only tests that must fail"
+echo 'fake: good_test fake  *  gone' > "$dir/known"
+run --test good_test "$dir/kernel"
+totals_are "0%: Checks: 1, Failures: 1, Errors: 0" 1 "a test that must fail, and passes, is a failure"
+like "$OUT" 'passed, but tests/known-bugs.txt says that it must fail here \(gone\)' "and it is said"
+printf 'point=fake+12345678\nflavour=fast\npt_reclaim=n\n' > "$dir/kernel/umlab.info"
+run --test good_test "$dir/kernel"
+totals_are "100%: Checks: 1, Failures: 0, Errors: 0" 0 "but not with patches on top, which may have mended it"
+printf 'point=fake\nflavour=fast\npt_reclaim=n\n' > "$dir/kernel/umlab.info"
+echo 'fake: dies  fake  *  stale pages' > "$dir/known"
+run --test dies "$dir/kernel"
+totals_are "0%: Checks: 1, Failures: 0, Errors: 1" 1 "a kernel that dies is no expected failure else"
+echo 'fake: no_test  fake  *  stale pages' > "$dir/known"
+run "$dir/kernel"
+like "$OUT / $STATUS" 'line 1: fake: no_test: the suite has no such test / 2$' "a line about no test is refused"
+echo 'fake: dies  fake' > "$dir/known"
+run "$dir/kernel"
+like "$OUT / $STATUS" "line 1: not 'SUITE: TEST POINTS MODES BUG'.* / 2$" "and one that is too short"
 
 # Two at once that take turns: no line of one gets between those of the other.
 suite host a.sh <<'END'
