@@ -195,14 +195,22 @@ struct view {
 	const char *where;
 };
 
+static void child_views_page(const struct view *v, size_t offset)
+{
+	if (v->seed)
+		expect_filled_at(v->at + offset, PAGE, v->seed, v->where);
+	else
+		expect_zero_at(v->at + offset, PAGE, v->where);
+}
+
+/* A sample with both ends: each page is a fault here, and costs as much. */
 static void child_views(void *arg)
 {
 	struct view *v = arg;
 
-	if (v->seed)
-		expect_filled_at(v->at, v->len, v->seed, v->where);
-	else
-		expect_zero_at(v->at, v->len, v->where);
+	for (size_t i = 0; i < v->len; i += 31 * PAGE)
+		child_views_page(v, i);
+	child_views_page(v, v->len - PAGE);
 }
 
 static void expect_by_others(const char *at, size_t len, unsigned int seed, const char *where)

@@ -90,9 +90,9 @@ void expect_filled_from_at(const char *at, const char *from, size_t len,
 /*
  * expect_filled() and expect_zero() as the program sees it, as the kernel does
  * (process_vm_readv of itself goes by the page tables alone), and as a forked
- * child does, whose mappings on the host are new. That they differ is a TLB
- * (on UML: a host mapping) that was not flushed. Reading populates tables:
- * count them first.
+ * child does (a sample of pages), whose mappings on the host are new. That they
+ * differ is a TLB (on UML: a host mapping) that was not flushed. Reading
+ * populates tables: count them first.
  */
 #define expect_filled_by_all(at, len, seed) \
 	expect_filled_by_all_at(at, len, seed, HERE)
