@@ -7,6 +7,7 @@
 # Prints the O= directory, which holds `linux` and `umlab.info`, on stdout's last line.
 #   LINUX=DIR       builds the user's own tree DIR instead, changing no file in it
 #   PATCHES=FILE    builds P with the patches of FILE (a mailbox) on top
+#   UMLAB_POINT=X   ... in build/points/X, which the next such build uses again
 #   CC=...          the compiler (gcc), run through ccache where that is installed
 #   JOBS=N          how many at once (all processors)
 . "$(dirname "$0")/lib.sh"
@@ -47,7 +48,7 @@ our_point() {
 	"$UML_DIR/tree.sh"
 	if [ -n "${PATCHES:-}" ]; then
 		commit=$(patched "$P" "$PATCHES") || exit
-		POINT=${commit% *} commit=${commit#* }
+		POINT=${UMLAB_POINT:-${commit% *}} commit=${commit#* }
 	elif [ "$P" = work ]; then
 		POINT=work SRC=$TREE OUT=$BUILD/work-$F
 		mkdir -p "$OUT" "$POINTS/work"

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Kernels with a planted bug each, from uml/patches/mutants/NN-NAME.patch.
+#
+# Usage: mutants.sh list                 one line a mutant: NAME FLAVOUR
+#        mutants.sh field NAME FIELD     the values of a header field of its, one a line
+#        mutants.sh control FLAVOUR      builds the kernel without a bug; prints its directory
+#        mutants.sh build NAME           builds NAME; prints build/mutants/NAME, with `linux`
+#                                        and `umlab.info` as those of a point
+#        mutants.sh built NAME           prints it if it is built and up to date, else status 1
+#
+#   P=POINT         the point that the bug is planted in (fixed)
+#
+# All are built in one worktree, build/points/mutant, so that each recompiles only what its
+# patch touches; the kernels are kept, and built again when the patch or the point changes.
+. "$(dirname "$0")/lib.sh"
+
+P=${P:-fixed}
+DIR=$PATCH_DIR/mutants
+OUT=$BUILD/mutants
+
+# patch_of NAME: its file.
+patch_of() {
+	local f
+	for f in "$DIR"/[0-9]*-"$1".patch; do
+		[ ! -f "$f" ] || { echo "$f"; return; }
+	done
+	usage "$1: no such mutant: 'uml/mutants.sh list' lists them"
+}
+
+# field NAME FIELD: what the header says; a line that begins with blanks goes on.
+field() {
+	local f
+	f=$(patch_of "$1") || exit
+	sed '/^---$/,$d' "$f" | sed -e ':a' -e 'N' -e '$!ba' -e 's/\n  */ /g' | sed -n "s/^$2: //p"
+}
+
+# flavour NAME: the one it can be seen in.
+flavour() {
+	local f
+	f=$(field "$1" Flavour) || exit
+	echo "${f:-fast}"
+}
+
+list() {
+	local f name
+	for f in "$DIR"/[0-9]*.patch; do
+		name=$(basename "$f" .patch)
+		name=${name#[0-9]*-}
+		echo "$name $(flavour "$name")"
+	done
+}
+
+# control FLAVOUR: as kernel.sh, which tells what it does.
+control() { "$UML_DIR/kernel.sh" "$P" "$1" | tail -n 1; }
+
+# key NAME POINT_DIR: a hash of all that the kernel is made from.
+key() {
+	local src
+	src=$(sed -n 's/^srcdir=//p' "$2/umlab.info")
+	{ cat "$(patch_of "$1")"; git -C "$src" rev-parse 'HEAD^{tree}'
+	  grep -E '^(config_sha256|compiler)=' "$2/umlab.info"; } | sha256sum | cut -c1-16
+}
+
+# built NAME: prints its directory if that is up to date.
+built() {
+	local f base
+	f=$(flavour "$1") || exit
+	base=$POINTS/$P/$f
+	[ -f "$base/umlab.info" ] && [ -x "$OUT/$1/linux" ] &&
+		grep -qsx "mutant_key=$(key "$1" "$base")" "$OUT/$1/umlab.info" && echo "$OUT/$1"
+}
+
+# build NAME: the kernel, kept in OUT/NAME.
+build() {
+	local f patch base dir
+	f=$(flavour "$1") || exit
+	patch=$(patch_of "$1") || exit
+	base=$(control "$f")
+	! built "$1" || return 0
+	lock "$BUILD/.mutant.lock" "a mutant is being built"
+	dir=$(UMLAB_POINT=mutant PATCHES=$patch "$UML_DIR/kernel.sh" "$P" "$f" | tail -n 1)
+	mkdir -p "$OUT/$1"
+	rm -f "$OUT/$1/umlab.info"
+	cp "$dir/linux" "$OUT/$1/linux"
+	{ sed "s/^point=.*/point=$P+$1/" "$dir/umlab.info"; echo "mutant_key=$(key "$1" "$base")"; } >"$OUT/$1/umlab.info.tmp"
+	mv "$OUT/$1/umlab.info.tmp" "$OUT/$1/umlab.info"
+	echo "$OUT/$1"
+}
+
+case ${1-} in
+list) list ;;
+field) field "$2" "$3" ;;
+control) control "${2:-fast}" ;;
+build) build "$2" ;;
+built) built "$2" ;;
+*) usage "which? list, field NAME FIELD, control FLAVOUR, build NAME or built NAME" ;;
+esac
