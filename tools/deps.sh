@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that are missing: as root, or with sudo.
+# Usage: deps.sh [external]	with those that make check-external takes, too
 # On another system, or without the right to: says the exact list and stops (exit 1).
 set -eu
 
@@ -14,6 +15,10 @@ packages=(
 	busybox-static				# the guest's shell
 	gdb binutils				# looking inside
 	util-linux procps			# the host suites
+)
+[ "${1-}" != external ] || packages+=(
+	rsync libcap-dev libnuma-dev liburing-dev	# the kernel's mm selftests
+	stress-ng
 )
 
 # dpkg knows some packages under a name with an architecture; one query tells all.
