@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "swap.h"
+#include "touch.h"
+
+#define PAGEOUT_MS 10000
+
+/* union swap_header in include/linux/swap.h, what mkswap(8) writes of it. */
+struct header {
+	char boot[1024];
+	uint32_t version, last_page, bad_pages;
+	char rest[PAGE - 1024 - 3 * sizeof(uint32_t) - 10];
+	char magic[10];
+};
+
+static void pause_ms(int ms)
+{
+	const struct timespec t = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+void swap_start(void)
+{
+	static struct header h = { .version = 1, .last_page = SWAP_BYTES / PAGE - 1 };
+	int fd = open(SWAP_DISK, O_RDWR | O_CLOEXEC);
+
+	_Static_assert(sizeof(h) == PAGE, "a swap header is a page");
+	require(fd >= 0, "%s: %s: run the suite with umrun --disk 256M, on a kernel with BLK_DEV_UBD",
+		SWAP_DISK, strerror(errno));
+	swapoff(SWAP_DISK);
+	memcpy(h.magic, "SWAPSPACE2", sizeof(h.magic));
+	require(pwrite(fd, &h, sizeof(h), 0) == sizeof(h) && fsync(fd) == 0,
+		"%s: write of a swap header: %s", SWAP_DISK, strerror(errno));
+	close(fd);
+	require(swapon(SWAP_DISK, 0) == 0, "swapon of %s: %s", SWAP_DISK, strerror(errno));
+}
+
+void swap_stop(void)
+{
+	require(swapoff(SWAP_DISK) == 0, "swapoff of %s: %s", SWAP_DISK, strerror(errno));
+}
+
+/* Pages on their way to the disk; exact, as page_tables_kb() is. */
+static long writeback_pages(void)
+{
+	page_tables_kb();
+	return proc_number("/proc/vmstat", "nr_writeback");
+}
+
+/* Until `pages` of the pages have one of the pagemap bits; what that means is `done`. */
+static void page_out_until(char *at, size_t len, unsigned long long bits, size_t pages,
+			   const char *done)
+{
+	double end = now_ms() + PAGEOUT_MS;
+	size_t count;
+
+	do {
+		advise(at, len, MADV_PAGEOUT, "MADV_PAGEOUT");
+		while (writeback_pages() > 0 && now_ms() < end)
+			pause_ms(2);
+		count = pagemap_count(at, len, bits);
+	} while (count != pages && now_ms() < end);
+	require(count == pages && writeback_pages() == 0,
+		"%zu of %zu pages are %s, expected %zu, %ld on their way to the disk, %d ms after %s",
+		count, len / PAGE, done, pages, writeback_pages(), PAGEOUT_MS, last_operation());
+}
+
+void page_out(char *at, size_t len, size_t pages)
+{
+	page_out_until(at, len, PAGEMAP_SWAP, pages, "swap entries");
+}
+
+void page_out_shared(char *at, size_t len)
+{
+	page_out_until(at, len, PAGEMAP_PRESENT, 0, "present");
+}
+
+void page_out_to_disk(char *at, size_t len)
+{
+	/* Read from the swap cache the pages are clean and their slots still theirs
+	 * (do_swap_page()), so that the next MADV_PAGEOUT frees them at once. */
+	page_out_all(at, len);
+	for (size_t i = 0; i < len; i += PAGE)
+		(void)*(volatile char *)(at + i);
+	page_out_all(at, len);
+}
+
+long swap_read_kb(void)
+{
+	/* Documentation/block/stat.rst: reads, reads merged, sectors read */
+	FILE *f = fopen("/sys/block/ubda/stat", "re");
+	long sectors;
+
+	require(f && fscanf(f, "%*d %*d %ld", &sectors) == 1, "/sys/block/ubda/stat: %s", strerror(errno));
+	fclose(f);
+	return sectors / 2;
+}
+
+long swap_free_kb(void)
+{
+	return proc_number("/proc/meminfo", "SwapFree");
+}
+
+void expect_swap_used_at(long start_kb, size_t pages, const char *where)
+{
+	double end = now_ms() + KERNEL_WAIT_MS;
+	long want = start_kb - (long)(pages * PAGE / 1024), kb = swap_free_kb();
+
+	while (kb != want && now_ms() < end) {
+		pause_ms(5);
+		kb = swap_free_kb();
+	}
+	ck_assert_msg(kb == want,
+		      "SwapFree is %ld kB %d ms after %s, expected %ld kB (%ld at first, and %zu pages): %ld slots too %s (%s)",
+		      kb, KERNEL_WAIT_MS, last_operation(), want, start_kb, pages,
+		      (kb < want ? want - kb : kb - want) * 1024 / (long)PAGE,
+		      kb < want ? "many in use" : "few in use", where);
+}
