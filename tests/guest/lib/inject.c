@@ -13,7 +13,7 @@
 /* The most that the filter looks at (MAX_STACK_TRACE_DEPTH). */
 #define STACK_DEPTH 32
 
-static int times_at_start;
+static int times_at_start, space_at_start;
 
 static void put(const char *file, const char *text)
 {
@@ -86,7 +86,8 @@ void inject_start(const char *function, int skip, int times)
 	put_attr("require-start", start);
 	put_attr("require-end", end);
 	/* An allocation takes its 1 page from `space` as long as more is left. */
-	put_count("space", skip + 1);
+	space_at_start = skip + 1;
+	put_count("space", space_at_start);
 	put_count("times", times);
 	times_at_start = times;
 	put("/proc/thread-self/make-it-fail", "1");
@@ -99,6 +100,14 @@ int inject_hits(void)
 
 	require(left >= 0, ATTR_DIR "times: cannot read: %s", strerror(errno));
 	return times_at_start - (int)left;
+}
+
+int inject_passed(void)
+{
+	long left = proc_number_only(ATTR_DIR "space");
+
+	require(left >= 0, ATTR_DIR "space: cannot read: %s", strerror(errno));
+	return space_at_start - (int)left;
 }
 
 void inject_stop(void)

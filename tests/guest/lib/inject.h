@@ -26,6 +26,12 @@ void inject_start(const char *function, int skip, int times);
 /* The number of allocations that failed since inject_start(). */
 int inject_hits(void);
 
+/*
+ * The number of those that succeeded, as long as there were no more than `skip`.
+ * With a large `skip` (and 1 for `times`: 0 is off) it counts and fails none.
+ */
+int inject_passed(void);
+
 /* Ends it. A test that fails before needs no such call: its task is gone. */
 void inject_stop(void);
 
