@@ -14,6 +14,8 @@
 #include "internal.h"
 #include "ops.h"
 
+#define PAGE_KB ((long)(PAGE / 1024))
+
 char *space_take(size_t puds)
 {
 	/* Room for the alignment, and an unused top-level entry on both sides. */
@@ -94,47 +96,26 @@ void expect_tables_everywhere_at(const struct tables *start, long n, const char 
 		      kb < want ? "freed that the process still counts" : "too many", where);
 }
 
-long rss_kb(void)
+void expect_rss_is_mapped_at(const char *where)
 {
-	long anon = proc_number("/proc/self/status", "RssAnon");
-	long shmem = proc_number("/proc/self/status", "RssShmem");
+	long counted, mapped, again;
 
-	require(anon >= 0 && shmem >= 0, "RssAnon, RssShmem: cannot read /proc/self/status: %s", strerror(errno));
-	return anon + shmem;
-}
-
-#define PRESENT (1ULL << 63)
-
-/* The number of present pages of a range, by pagemap. */
-static size_t present_pages(const char *at, size_t len)
-{
-	static unsigned long long entry[TABLE_PAGES];
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	size_t present = 0;
-
-	require(fd >= 0, "/proc/self/pagemap: %s", strerror(errno));
-	for (size_t done = 0, n; done < len / PAGE; done += n) {
-		size_t index = (unsigned long)at / PAGE + done;
-
-		n = len / PAGE - done < TABLE_PAGES ? len / PAGE - done : TABLE_PAGES;
-		require(pread(fd, entry, n * sizeof(*entry), (off_t)(index * sizeof(*entry))) ==
-			(ssize_t)(n * sizeof(*entry)), "/proc/self/pagemap: %s", strerror(errno));
-		for (size_t i = 0; i < n; i++)
-			present += !!(entry[i] & PRESENT);
+	/* Reading may fault pages of its own in: then once more. */
+	for (int i = 0; i < 10; i++) {
+		counted = proc_number("/proc/self/status", "VmRSS");
+		mapped = proc_number("/proc/self/smaps_rollup", "Rss");
+		again = proc_number("/proc/self/status", "VmRSS");
+		if (counted == again)
+			break;
 	}
-	close(fd);
-	return present;
-}
-
-void expect_rss_of_range_at(long start_kb, const char *at, size_t len, const char *where)
-{
-	long kb = rss_kb() - start_kb;
-	long present = (long)present_pages(at, len);
-
-	ck_assert_msg(kb == present * (long)(PAGE / 1024),
-		      "%ld pages are counted (RssAnon and RssShmem) after %s, %ld are in its page tables: %ld were in a table when it was freed (%s)",
-		      kb / (long)(PAGE / 1024), last_operation(), present,
-		      kb / (long)(PAGE / 1024) - present, where);
+	require(counted > 0 && mapped > 0, "VmRSS, Rss: cannot read /proc/self/status, smaps_rollup: %s",
+		strerror(errno));
+	ck_assert_msg(counted == mapped,
+		      "VmRSS counts %ld pages after %s, the page tables hold %ld (smaps_rollup): %ld %s (%s)",
+		      counted / PAGE_KB, last_operation(), mapped / PAGE_KB,
+		      labs(counted - mapped) / PAGE_KB,
+		      counted > mapped ? "were in a table when it was freed" : "are in tables and were uncounted",
+		      where);
 }
 
 static void wrong_word(const char *at, const char *seen_by, unsigned long got,

@@ -66,15 +66,12 @@ struct tables tables_at_rest(void);
 void expect_tables_everywhere_at(const struct tables *start, long n, const char *where);
 
 /*
- * RssAnon plus RssShmem of this process is start_kb plus one page for each
- * present entry of [at, at + len), by pagemap. More means that a table was
- * freed with entries in it: their pages are counted and can't be found.
- * Take start_kb with rss_kb() while nothing is present in the range.
+ * As many pages are in the page tables of this process (smaps_rollup walks
+ * them) as VmRSS counts. More counted means that a table was freed with
+ * entries in it: their pages are leaked. No other thread may fault meanwhile.
  */
-#define expect_rss_of_range(start_kb, at, len) \
-	expect_rss_of_range_at(start_kb, at, len, HERE)
-void expect_rss_of_range_at(long start_kb, const char *at, size_t len, const char *where);
-long rss_kb(void);
+#define expect_rss_is_mapped() expect_rss_is_mapped_at(HERE)
+void expect_rss_is_mapped_at(const char *where);
 
 /* ---- expectations: contents ---- */
 
