@@ -78,7 +78,7 @@ build() {
 	patch=$(patch_of "$1") || exit
 	base=$(control "$f")
 	! built "$1" || return 0
-	lock "$BUILD/.mutant.lock" "a mutant is being built"
+	lock "$BUILD/.mutants.lock" "a mutant is being built"
 	dir=$(UMLAB_POINT=mutant PATCHES=$patch "$UML_DIR/kernel.sh" "$P" "$f" | tail -n 1)
 	mkdir -p "$OUT/$1"
 	rm -f "$OUT/$1/umlab.info"

@@ -16,7 +16,7 @@
 NEED_KIB=$((2600 * 1024))
 
 # patches_key: a hash of all patch files, to see when the tags are out of date.
-patches_key() { find "$PATCH_DIR" -name '*.patch' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
+patches_key() { find "$PATCH_DIR" -path "$PATCH_DIR/mutants" -prune -o -name '*.patch' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
 
 # import FILE: unpacks FILE and commits it, as build/linux.tmp; whoever finds a
 # build/linux.tmp throws it away, so that half an import is never taken for a whole one.
