@@ -25,10 +25,14 @@
  *   PT_RECLAIM=y|n  what the kernel is expected to do; anything else is fatal
  *   TESTS=a,b,...   run only these tests (exact names)
  *   UML_MODE=MODE   how the guest runs (see suite_modes)
+ *   TIME_FACTOR=N   this kernel is so much slower than the fast flavour
  * suite_end runs them with Check, forked, prints TAP on stdout, and returns
  * the exit status: 0 all passed, 1 some failed, 2 nothing to run.
  */
 void suite_begin(const char *name, int argc, char **argv);
+/* A test has 20 s, or timeout_seconds, times time_factor(), and some more for the look at
+ * what it left: each test is watched from outside its process, and fails itself when it
+ * left page tables, pages, other objects or processes, or the kernel complained. */
 void suite_add(const TTest *test);
 void suite_add_slow(const TTest *test, int timeout_seconds);
 int suite_end(void);
@@ -46,6 +50,9 @@ void suite_modes(const char *names);
 
 /* The mode that the guest runs in (environment: UML_MODE), "ptrace/1" by default. */
 const char *suite_mode(void);
+
+/* How much slower this kernel is than the fast flavour (environment: TIME_FACTOR). */
+int time_factor(void);
 
 /*
  * Reports the running test as skipped for the reason given; return after it.

@@ -18,4 +18,24 @@ const char *last_operation(void);
 /* The first word of the page at `at` as fill() with `seed` writes it. */
 unsigned long page_pattern(const char *at, unsigned int seed);
 
+/*
+ * outside_prepare - once, before any test: counts what the kernel holds
+ * outside_begin - first thing in the process that Check forked for a test. Forks the
+ * test's own process and returns there alone; the caller stays outside until it has ended,
+ * and fails the test when it left something behind or the kernel complained meanwhile.
+ */
+void outside_prepare(void);
+void outside_begin(void);
+
+/* How long what a test left may take to go: KERNEL_WAIT_MS times time_factor(), or
+ * LEAK_WAIT_MS of the environment. */
+int outside_patience_ms(void);
+
+/*
+ * klog_open - the kernel's log from now on, for klog_complaint(); -1 with errno
+ * klog_complaint - finds the next complaint in it: 1, and its first line in `text`; else 0
+ */
+int klog_open(void);
+int klog_complaint(int fd, char *text, size_t size);
+
 #endif

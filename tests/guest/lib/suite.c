@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The suites' main, and the fixture around every test: the kernel log stays clean. */
-#include <fcntl.h>
+/* The suites' main. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +16,6 @@ static int listing, listing_modes, added;
 static char pt_reclaim;
 static Suite *suite;
 
-/* What the kernel had to complain about when the test began. */
-static long tainted_before;
-
 long reclaimed(long n)
 {
 	return pt_reclaim == 'y' ? n : 0;
@@ -30,36 +26,11 @@ const char *expectation(void)
 	return pt_reclaim == 'y' ? "PT_RECLAIM=y" : "PT_RECLAIM=n";
 }
 
-/* Makes warnings that fire once a boot fire again, for this test to own. */
-static void rearm_warnings(void)
-{
-	int fd = open("/sys/kernel/debug/clear_warn_once", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return; /* a kernel without debugfs still has its taint */
-	if (write(fd, "1\n", 2) != 2)
-		require(0, "clear_warn_once: cannot write");
-	close(fd);
-}
-
+/* In the process that Check forked; returns in the test's own, below that. */
 static void begin_test(void)
 {
-	rearm_warnings();
-	tainted_before = proc_number_only("/proc/sys/kernel/tainted");
-	require(tainted_before >= 0, "/proc/sys/kernel/tainted: cannot read: is /proc mounted?");
+	outside_begin();
 	arena_open();
-}
-
-static void end_test(void)
-{
-	long tainted = proc_number_only("/proc/sys/kernel/tainted");
-	/* -1 where the kernel has no lockdep */
-	long locks = proc_number("/proc/lockdep_stats", "debug_locks");
-
-	require(tainted == tainted_before,
-		"the kernel complained during this test: /proc/sys/kernel/tainted was %ld, is %ld: see the kernel log",
-		tainted_before, tainted);
-	require(locks != 0, "lockdep reported during this test (debug_locks is 0): see the kernel log");
 }
 
 /* Is the name in TESTS (comma separated)? Without TESTS, every one is. */
@@ -134,8 +105,18 @@ const char *suite_mode(void)
 	return mode && *mode ? mode : "ptrace/1";
 }
 
+int time_factor(void)
+{
+	const char *text = getenv("TIME_FACTOR");
+	int n = text ? atoi(text) : 1;
+
+	return n > 0 ? n : 1;
+}
+
 void suite_add_slow(const TTest *test, int timeout_seconds)
 {
+	/* Processes that it left, then what they left. */
+	const int outside_seconds = 1 + 2 * outside_patience_ms() / 1000;
 	TCase *tc;
 
 	if (listing) {
@@ -145,8 +126,8 @@ void suite_add_slow(const TTest *test, int timeout_seconds)
 	if (listing_modes || !wanted(test->name))
 		return;
 	tc = tcase_create(suite_name);
-	tcase_set_timeout(tc, timeout_seconds);
-	tcase_add_checked_fixture(tc, begin_test, end_test);
+	tcase_set_timeout(tc, timeout_seconds * time_factor() + outside_seconds);
+	tcase_add_checked_fixture(tc, begin_test, NULL);
 	tcase_add_test(tc, test);
 	suite_add_tcase(suite, tc);
 	added++;
@@ -168,6 +149,7 @@ int suite_end(void)
 	printf("# tests %d\n", added);
 	if (!added)
 		return 2;
+	outside_prepare();
 	runner = srunner_create(suite);
 	srunner_set_fork_status(runner, CK_FORK);
 	srunner_set_tap(runner, "-");
