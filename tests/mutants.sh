@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Do the suites catch the planted bugs of uml/patches/mutants, and nothing but bugs?
+# `make mutants` calls it; uml/mutants.sh builds the kernels.
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd) || exit 2
+top=$(dirname "$here")
+
+usage()
+{
+	cat <<'END'
+usage: tests/mutants.sh [OPTIONS] [NAME...]
+For each mutant, or those whose name contains NAME: builds its kernel if need be and runs
+suites in it until one fails, first those that its header names (Caught-by:). Then runs
+all suites in the kernel without a bug, where none may fail.
+
+  --times N      catch each mutant N times (default 1)
+  --control N    run the suites without a bug N times (default 0)
+  --sample N     N mutants, spread over the list
+  --built        only with kernels that are built: others are "not built"
+  --guest DIR    the suites (default build/tests/guest)
+  --results DIR  write mutants.json, mutants.md and raw outputs there
+                 (default build/results)
+
+Exit status: 0 all caught each time, no control failed; 1 else; 2 wrong usage.
+END
+}
+
+die()
+{
+	printf 'mutants: %s\n' "$1" >&2
+	exit 2
+}
+
+TIMES=1 CONTROL=0 SAMPLE=0 BUILT= GUEST=$top/build/tests/guest RESULTS=$top/build/results
+NAMES=()
+number() { [[ ${2:-} =~ ^[0-9]+$ ]] || die "$1: ${2:-}: give a number"; }
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--help) usage; exit 0 ;;
+	--times) number "$@"; TIMES=$2; shift 2 ;;
+	--control) number "$@"; CONTROL=$2; shift 2 ;;
+	--sample) number "$@"; SAMPLE=$2; shift 2 ;;
+	--built) BUILT=1; shift ;;
+	--guest) GUEST=${2:?}; shift 2 ;;
+	--results) RESULTS=${2:?}; shift 2 ;;
+	-*) die "$1: unknown option: see --help" ;;
+	*) NAMES+=("$1"); shift ;;
+	esac
+done
+
+mutants() { "$top/uml/mutants.sh" "$@"; }
+
+# ---- which ----
+
+# Sets CHOSEN to the mutants asked for.
+choose()
+{
+	local all name want i
+
+	mapfile -t all < <(mutants list | cut -d' ' -f1)
+	[ ${#all[@]} -gt 0 ] || die "uml/patches/mutants: no mutants"
+	CHOSEN=()
+	for name in "${all[@]}"; do
+		[ ${#NAMES[@]} -gt 0 ] || CHOSEN+=("$name")
+		for want in "${NAMES[@]}"; do
+			[[ $name != *"$want"* ]] || { CHOSEN+=("$name"); break; }
+		done
+	done
+	[ ${#CHOSEN[@]} -gt 0 ] || die "${NAMES[*]}: no such mutant: 'uml/mutants.sh list' lists them"
+	[ "$SAMPLE" -gt 0 ] && [ "$SAMPLE" -lt ${#CHOSEN[@]} ] || return 0
+	all=("${CHOSEN[@]}") CHOSEN=()
+	for ((i = 0; i < SAMPLE; i++)); do
+		CHOSEN+=("${all[i * ${#all[@]} / SAMPLE]}")
+	done
+}
+
+# ---- one run of suites ----
+
+# run_suites KERNEL_DIR CALLED RESULTS_DIR OPTION...: status 0 when none failed; else sets BY
+# (WHERE SUITE: TEST) and MESSAGE to the first that did.
+run_suites()
+{
+	local kernel=$1 called=$2 dir=$3 rc
+
+	shift 3
+	mkdir -p "$dir"
+	rm -f "$dir/check.tap"
+	"$here/run" --host "$dir/none" --guest "$GUEST" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
+	rc=$?
+	[ $rc -ne 0 ] || return 0
+	BY=$(sed -n 's/^not ok [0-9]* - //p' "$dir/check.tap" 2> /dev/null | head -n 1)
+	MESSAGE=$(sed -n '/^not ok/ { n; s/^# *//p; q }' "$dir/check.tap" 2> /dev/null)
+	# tests/run itself failed, which is no catch.
+	[ -n "$BY" ] || die "tests/run $*: status $rc: $(head -n 1 "$dir/err")"
+	return 1
+}
+
+# now: milliseconds.
+now() { local t=${EPOCHREALTIME//[!0-9]/}; NOW=$((t / 1000)); }
+
+# catch NAME KERNEL_DIR: status 0 and BY, MESSAGE, TOOK (milliseconds) when a suite fails.
+catch()
+{
+	local name=$1 kernel=$2 likely called dir=$RESULTS/mutants/$1 start
+
+	called=fixed+$name
+	now; start=$NOW
+	while IFS= read -r likely; do
+		[ -n "$likely" ] || continue
+		run_suites "$kernel" "$called" "$dir" --test "$likely" || { now; TOOK=$((NOW - start)); return 0; }
+	done < <(mutants field "$name" Caught-by)
+	run_suites "$kernel" "$called" "$dir" || { now; TOOK=$((NOW - start)); return 0; }
+	run_suites "$kernel" "$called" "$dir" --modes seccomp/2 || { now; TOOK=$((NOW - start)); return 0; }
+	return 1
+}
+
+# ---- reports ----
+
+json_text() { local s=${1//\\/\\\\}; s=${s//\"/\\\"}; printf '"%s"' "${s//[$'\x01'-$'\x1f']/ }"; }
+
+# row NAME CAUGHT TIMES: a line of the table, of the JSON and of the Markdown.
+row()
+{
+	local verdict=caught by=$BY message=$MESSAGE seconds
+
+	[ "$2" -eq "$3" ] || verdict="NOT CAUGHT"
+	[ "$2" -gt 0 ] || by=- message=
+	seconds=$(printf '%d.%d' $((TOOK / 1000)) $((TOOK / 100 % 10)))
+	printf '%-10s %d/%d  %-34s %5s s  %s\n' "$verdict" "$2" "$3" "$1" "$seconds" "${by#* }"
+	[ -z "$message" ] || printf '%24s%s\n' '' "${message:0:160}"
+	printf '%s    { "mutant": %s, "kind": %s, "caught": %d, "times": %d, "by": %s, "message": %s, "seconds": %s }' \
+		"$COMMA" "$(json_text "$1")" "$(json_text "$(mutants field "$1" Kind)")" "$2" "$3" \
+		"$(json_text "$by")" "$(json_text "$message")" "$seconds" >> "$RESULTS/mutants.json.tmp"
+	printf '| %s | %s | %d/%d | %s | %s | %s |\n' "$1" "$(mutants field "$1" Kind)" "$2" "$3" "${by#* }" \
+		"${message//|/\\|}" "$seconds" >> "$RESULTS/mutants.md.tmp"
+	COMMA=$',\n'
+}
+
+try_mutants()
+{
+	local name kernel i caught
+
+	for name in "${CHOSEN[@]}"; do
+		if [ -n "$BUILT" ]; then
+			kernel=$(mutants built "$name") || { printf 'not built  %s\n' "$name"; BAD=$((BAD + 1)); continue; }
+		else
+			kernel=$(mutants build "$name") && [ -n "$kernel" ] || { printf 'NOT BUILT  %s\n' "$name"; BAD=$((BAD + 1)); continue; }
+		fi
+		caught=0 BY= MESSAGE= TOOK=0
+		for ((i = 0; i < TIMES; i++)); do
+			catch "$name" "$kernel" && caught=$((caught + 1))
+		done
+		row "$name" $caught "$TIMES"
+		[ $caught -eq "$TIMES" ] || BAD=$((BAD + 1))
+	done
+}
+
+try_control()
+{
+	local i kernel failed=0
+
+	[ "$CONTROL" -gt 0 ] || return 0
+	kernel=$(mutants control fast) && [ -n "$kernel" ] || die "the kernel without a bug: not built"
+	for ((i = 1; i <= CONTROL; i++)); do
+		if run_suites "$kernel" fixed "$RESULTS/mutants/control-$i"; then
+			rm -rf "$RESULTS/mutants/control-$i"
+		else
+			failed=$((failed + 1))
+			printf 'control %d of %d: FAILED: %s: %s\n' "$i" "$CONTROL" "$BY" "$MESSAGE"
+		fi
+	done
+	printf 'control: %d runs of all suites without a bug, %d failed\n' "$CONTROL" $failed
+	BAD=$((BAD + failed)) CONTROL_FAILED=$failed
+}
+
+trap 'rm -f "$RESULTS/mutants.json.tmp" "$RESULTS/mutants.md.tmp"; exit 130' INT TERM
+BAD=0 COMMA= CONTROL_FAILED=0
+choose
+mkdir -p "$RESULTS/mutants" || die "$RESULTS: cannot be made"
+printf '{\n  "mutants": [\n' > "$RESULTS/mutants.json.tmp"
+printf '| mutant | kind | caught | by | message | s |\n|---|---|---|---|---|---|\n' > "$RESULTS/mutants.md.tmp"
+try_mutants
+try_control
+printf '\n  ],\n  "control": { "runs": %d, "failed": %d }\n}\n' "$CONTROL" $CONTROL_FAILED >> "$RESULTS/mutants.json.tmp"
+mv "$RESULTS/mutants.json.tmp" "$RESULTS/mutants.json"
+mv "$RESULTS/mutants.md.tmp" "$RESULTS/mutants.md"
+printf '%d mutants, %d not caught or failed; see %s\n' ${#CHOSEN[@]} $BAD "${RESULTS#"$top"/}/mutants.md"
+[ $BAD -eq 0 ]
