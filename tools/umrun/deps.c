@@ -144,19 +144,95 @@ static void collect_elf(const char *program, int fd, struct strings *files)
 	elf_end(elf);
 }
 
+/* A file and what it needs, once; a script that names itself ends nothing in a circle. */
+static void bring(const char *file, const char *rootfs, struct strings *files)
+{
+	if (strings_have(files, file))
+		return;
+	strings_add(files, file);
+	deps_collect(file, rootfs, files);
+}
+
+/* Is there such a path in the guest's root file system? */
+static bool is_inside(const char *rootfs, const char *path)
+{
+	char *inside = format("%s%s", rootfs, path);
+	bool there = !faccessat(AT_FDCWD, inside, F_OK, AT_SYMLINK_NOFOLLOW);
+
+	free(inside);
+	return there;
+}
+
+/*
+ * The program that env would start, given what follows it on a #! line (the kernel
+ * hands that over as one word); NULL when it names none. *splits: only an env that knows
+ * -S can. Quotes in such a line are not looked into.
+ */
+static char *env_program(char *words, bool *splits)
+{
+	static const char *const split[] = { "-S", "-vS", "--split-string=", NULL };
+	char *word;
+
+	*splits = false;
+	for (int i = 0; split[i] && !*splits; i++)
+		if (!strncmp(words, split[i], strlen(split[i]))) {
+			words += strlen(split[i]);
+			*splits = true;
+		}
+	if (!*splits)
+		return *words && *words != '-' && !strchr(words, '=') ? words : NULL;
+	while ((word = strsep(&words, " \t"))) {
+		if (!strcmp(word, "-u") || !strcmp(word, "-C"))
+			strsep(&words, " \t");	/* its value */
+		else if (*word && *word != '-' && !strchr(word, '='))
+			return word;
+	}
+	return NULL;
+}
+
+/* `#!/usr/bin/env PROGRAM`: env looks for the program inside, as do we on the host. */
+static void collect_env(const char *env, char *words, const char *rootfs, struct strings *files)
+{
+	bool splits;
+	char *name = env_program(words, &splits), *path;
+
+	/* The guest's own env, busybox's, has no -S. */
+	if (splits)
+		bring(env, rootfs, files);
+	if (!name)
+		return;
+	if (*name == '/') {
+		if (!is_inside(rootfs, name))
+			bring(name, rootfs, files);
+		return;
+	}
+	path = image_search(rootfs, IMAGE_PATH, name);
+	if (!path) {
+		path = image_search("", getenv("PATH") ?: IMAGE_PATH, name);
+		if (!path)
+			fail("script", name, "its #! line asks for it, and it is neither in the guest nor in this host's PATH");
+		bring(path, rootfs, files);
+	}
+	free(path);
+}
+
 /* A script's interpreter, unless the guest's root file system has one of that path. */
 static void collect_script(char *line, const char *rootfs, struct strings *files)
 {
-	char *interpreter = line + strspn(line, " \t"), *inside;
+	char *interpreter = line + strspn(line, " \t"), *words, *end;
 
-	interpreter[strcspn(interpreter, " \t\r\n")] = '\0';
-	inside = format("%s%s", rootfs, interpreter);
-	if (faccessat(AT_FDCWD, inside, F_OK, AT_SYMLINK_NOFOLLOW) && *interpreter == '/') {
-		if (!strings_have(files, interpreter))
-			strings_add(files, interpreter);
-		deps_collect(interpreter, rootfs, files);
-	}
-	free(inside);
+	words = interpreter + strcspn(interpreter, " \t\r");
+	if (*words)
+		*words++ = '\0';
+	words += strspn(words, " \t");
+	for (end = words + strlen(words); end > words && strchr(" \t\r", end[-1]); )
+		*--end = '\0';
+	if (*interpreter != '/')
+		return;
+	if (!is_inside(rootfs, interpreter))
+		bring(interpreter, rootfs, files);
+	if (!strcmp(strrchr(interpreter, '/'), "/env"))
+		collect_env(interpreter, words, rootfs, files);
 }
 
 /*

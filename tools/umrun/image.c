@@ -129,8 +129,14 @@ static void put_rootfs(struct image *img)
 	fts_close(fts);
 }
 
-/* A name without a slash: in the rootfs's PATH, then in the host's. */
-static char *search_path(const char *prefix, const char *path, const char *name)
+/*
+ * image_search - look for a program
+ * @prefix: the guest's root file system; "" for this host
+ * @path: folders, : between
+ * @name: without a slash
+ * Returns its path, prefix included, to be freed; NULL when there is none.
+ */
+char *image_search(const char *prefix, const char *path, const char *name)
 {
 	char *copy = must(strdup(path)), *rest = copy, *part, *found = NULL;
 	struct stat st;
@@ -176,7 +182,6 @@ static char *absolute(const char *path)
 
 static char *find_host_program(const struct image *img, const char *name)
 {
-	static const char guest_path[] = "/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin";
 	const char *host_path = getenv("PATH");
 	char *inside, *file;
 
@@ -187,12 +192,12 @@ static char *find_host_program(const struct image *img, const char *name)
 		free(inside);
 		return file;
 	}
-	inside = search_path(img->rootfs, guest_path, name);
+	inside = image_search(img->rootfs, IMAGE_PATH, name);
 	if (inside) {
 		free(inside);
 		return NULL;
 	}
-	file = search_path("", host_path ? host_path : "/usr/bin:/bin", name);
+	file = image_search("", host_path ? host_path : "/usr/bin:/bin", name);
 	if (!file)
 		fail("program", name, "neither in the guest nor in this host's PATH; give its path");
 	return file;
@@ -249,8 +254,7 @@ static void add_environment(FILE *f, uint32_t *count, const struct options *o)
 {
 	const char *term = getenv("TERM"), *libraries = getenv("LD_LIBRARY_PATH");
 
-	add_default(f, count, o, "PATH",
-		    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	add_default(f, count, o, "PATH", IMAGE_PATH);
 	add_default(f, count, o, "HOME", "/root");
 	add_default(f, count, o, "USER", "root");
 	add_default(f, count, o, "SHELL", "/bin/sh");

@@ -127,6 +127,9 @@ bool strings_have(const struct strings *s, const char *text);
 void deps_collect(const char *program, const char *rootfs, struct strings *files);
 
 /* image.c */
+/* Where programs are looked for inside. */
+#define IMAGE_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+char *image_search(const char *prefix, const char *path, const char *name);
 int image_build(const struct options *o, const struct proto_orders *orders);
 
 /* boot.c */
