@@ -54,11 +54,11 @@ list() {
 # control FLAVOUR: as kernel.sh, which tells what it does.
 control() { "$UML_DIR/kernel.sh" "$P" "$1" | tail -n 1; }
 
-# key NAME POINT_DIR: a hash of all that the kernel is made from.
+# key NAME POINT_DIR: a hash of all that the kernel is made from; the header isn't in it.
 key() {
 	local src
 	src=$(sed -n 's/^srcdir=//p' "$2/umlab.info")
-	{ cat "$(patch_of "$1")"; git -C "$src" rev-parse 'HEAD^{tree}'
+	{ sed '1,/^---$/d' "$(patch_of "$1")"; git -C "$src" rev-parse 'HEAD^{tree}'
 	  grep -E '^(config_sha256|compiler)=' "$2/umlab.info"; } | sha256sum | cut -c1-16
 }
 
