@@ -50,6 +50,10 @@ $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc
 $(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 	$(TESTS_LINK) $(TESTS_LDLIBS)
 
+# A suite of several files: tests/guest/SUITE/*.c belong to it.
+TESTS_PARTS := $(wildcard tests/guest/random/*.c)
+$(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
+
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 	@mkdir -p $(@D)
@@ -62,6 +66,6 @@ $(TESTS_OUT)/obj/%.o: tests/guest/%.c
 	$(CC) $(TESTS_CFLAGS) -c -o $@ $<
 
 # What is linked stays: the pattern rule's objects are no intermediate files.
-.SECONDARY: $(patsubst tests/guest/%.c,$(TESTS_OUT)/obj/%.o,$(wildcard tests/guest/*.c tests/guest/lib/*.c))
+.SECONDARY: $(patsubst tests/guest/%.c,$(TESTS_OUT)/obj/%.o,$(wildcard tests/guest/*.c tests/guest/lib/*.c)) $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
--include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d)
+-include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d $(TESTS_OUT)/obj/random/*.d)
