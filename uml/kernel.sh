@@ -164,7 +164,7 @@ stop_meter() {
 
 # build_key: a hash of all that a pristine kernel is made from.
 build_key() {
-	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}"; cat "$UML_DIR/configs/$F.cflags" 2>/dev/null || true
+	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}"; cat "$UML_DIR/configs/$F".{cflags,append} 2>/dev/null || true
 	  $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
 }
 
@@ -187,6 +187,7 @@ write_info() {
 		srcdir=$SRC
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
+		append=$(cat "$UML_DIR/configs/$F.append" 2>/dev/null || true)
 		key=$KEY
 	END
 	mv "$OUT/umlab.info.tmp" "$OUT/umlab.info"

@@ -17,12 +17,12 @@ static void add_appended(struct strings *args, const char *append)
 }
 
 /*
- * boot_args - what to start the kernel with
+ * boot_args - what to start the kernel with: what its flavour wants, then the user
  * Every path is one of the jail's (jail.c), every descriptor one that it passes.
  * UML in ptrace mode runs one CPU; more need seccomp mode
  * (arch/um/os-Linux/start_up.c).
  */
-struct strings boot_args(const struct options *o)
+struct strings boot_args(const struct options *o, const struct kernel *k)
 {
 	struct strings args = { 0 };
 
@@ -51,6 +51,8 @@ struct strings boot_args(const struct options *o)
 		strings_add(&args, format("ncpus=%d", o->cpus));
 		strings_add(&args, "seccomp=on");
 	}
+	if (k->append)
+		add_appended(&args, k->append);
 	if (o->append)
 		add_appended(&args, o->append);
 	return args;

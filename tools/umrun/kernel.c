@@ -15,7 +15,7 @@ static void take_info(struct kernel *k, const char *key, const char *value)
 		{ "point", &k->point }, { "flavour", &k->flavour },
 		{ "compiler", &k->compiler }, { "config_sha256", &k->config_sha256 },
 		{ "kernelrelease", &k->release },
-		{ "srcdir", &k->source },
+		{ "srcdir", &k->source }, { "append", &k->append },
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)

@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		result_begin(o.result);
 	orders = make_orders(&o);
 	k = kernel_find(&o);
-	args = boot_args(&o);
+	args = boot_args(&o, &k);
 	if (o.dry_run) {
 		args.list[0] = k.file;
 		boot_print(&args);

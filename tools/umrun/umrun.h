@@ -55,6 +55,7 @@ struct kernel {
 	char *dir;		/* its folder, the O= of its build */
 	char *point, *flavour, *compiler, *config_sha256, *release;
 	char *source;		/* its source folder, or NULL */
+	char *append;		/* what its flavour wants on the command line, or NULL */
 };
 
 struct symbols;			/* of a kernel; kmem.c */
@@ -133,7 +134,7 @@ char *image_search(const char *prefix, const char *path, const char *name);
 int image_build(const struct options *o, const struct proto_orders *orders);
 
 /* boot.c */
-struct strings boot_args(const struct options *o);
+struct strings boot_args(const struct options *o, const struct kernel *k);
 void boot_print(const struct strings *args);
 
 /* root.c: what the kernel's process needs of the host, all paths absolute */
