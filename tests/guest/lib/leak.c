@@ -207,7 +207,10 @@ void leak_measure(struct leak_level *now, int deep)
 
 static long slack(int kind)
 {
-	return kinds[kind].slack + (kind == MMS ? sysconf(_SC_NPROCESSORS_ONLN) : 0);
+	/* Kernels that check themselves also keep more: stacks, for one. */
+	long factor = kind == PAGES ? time_factor() : 1;
+
+	return kinds[kind].slack * factor + (kind == MMS ? sysconf(_SC_NPROCESSORS_ONLN) : 0);
 }
 
 /* Adds to `why` each kind that is above `before`; returns how many. */
