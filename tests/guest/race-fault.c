@@ -16,76 +16,45 @@
 
 #define RACE_MS 400
 
-static struct ledger *ledger;
-
 static void populate(char *at, size_t len)
 {
 	if (madvise(at, len, MADV_POPULATE_WRITE) < 0)
 		race_wrong("MADV_POPULATE_WRITE of [%p, +0x%zx): %s", (void *)at, len, strerror(errno));
 }
 
-/* Fills one table with pages and takes it out. */
-static void reclaimer(struct party *me)
-{
-	const size_t table = party_random(me, ledger->tables);
-
-	populate(ledger->base + table * TABLE_SPAN, TABLE_SPAN);
-	ledger_empty(ledger, table, 1, op_dontneed);
-}
-
-/* The same without memory for batches of pages: zap_pte_range() drops the lock every few pages. */
-static void short_of_memory(struct party *me)
-{
-	if (!me->done)
-		inject_start(NULL, 0, EVERY_TIME);
-	reclaimer(me);
-}
-
 /* All tables in one call, so that the batches run out in the middle of some. */
 static void reclaimer_of_all(struct party *me)
 {
+	struct ledger *l = the_ledger();
+
 	(void)me;
-	populate(ledger->base, ledger->tables * TABLE_SPAN);
-	ledger_empty(ledger, 0, ledger->tables, op_dontneed);
-}
-
-/* Takes out a table in which there is next to nothing. */
-static void reclaimer_of_empty(struct party *me)
-{
-	ledger_empty(ledger, party_random(me, ledger->tables), 1, op_dontneed);
-}
-
-static void writer(struct party *me)
-{
-	ledger_write(ledger, me, *(const unsigned long *)me->arg, NULL);
-}
-
-static void reader(struct party *me)
-{
-	ledger_read(ledger, me);
+	populate(l->base, l->tables * TABLE_SPAN);
+	ledger_empty(l, 0, l->tables, op_dontneed);
 }
 
 /* Empties pages of a table, never a whole one. */
 static void nibbler(struct party *me)
 {
+	struct ledger *l = the_ledger();
 	const size_t page = party_random(me, TABLE_PAGES - 8);
-	char *at = ledger->base + party_random(me, ledger->tables) * TABLE_SPAN + page * PAGE;
+	char *at = l->base + party_random(me, l->tables) * TABLE_SPAN + page * PAGE;
 
-	ledger_empty_part(ledger, at, (1 + party_random(me, 8)) * PAGE, op_dontneed);
+	ledger_empty_part(l, at, (1 + party_random(me, 8)) * PAGE, op_dontneed);
 }
 
 /* Advice that leaves the contents alone. */
 static void adviser(struct party *me)
 {
+	struct ledger *l = the_ledger();
 	static const int harmless[] = {
 		MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_NORMAL, MADV_RANDOM,
 		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_MERGEABLE, MADV_UNMERGEABLE,
 	};
 	const int advice = harmless[party_random(me, sizeof(harmless) / sizeof(*harmless))];
-	const size_t table = party_random(me, ledger->tables);
+	const size_t table = party_random(me, l->tables);
 
 	/* Not every kernel has each of them. */
-	madvise(ledger->base + table * TABLE_SPAN, TABLE_SPAN, advice);
+	madvise(l->base + table * TABLE_SPAN, TABLE_SPAN, advice);
 }
 
 static int op_free(char *at, size_t len)
@@ -95,42 +64,42 @@ static int op_free(char *at, size_t len)
 
 static void freer(struct party *me)
 {
-	ledger_empty_part(ledger, ledger->base + party_random(me, ledger->tables) * TABLE_SPAN,
+	struct ledger *l = the_ledger();
+
+	ledger_empty_part(l, l->base + party_random(me, l->tables) * TABLE_SPAN,
 			  TABLE_SPAN, op_free);
 }
-
-static const unsigned long first = 0, second = 1;
 
 START_TEST(faults_in_the_same_table)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("writer", writer, URGENT, 100, (void *)&first),
-		PARTY("other writer", writer, 0, 100, (void *)&second),
+		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("other writer", other_writer, 0, 50, NULL),
 		PARTY("reader", reader, URGENT, 100, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
 	};
 
-	ledger = ledger_open(map_anon(1), 1, 2);
+	ledger_open(map_anon(1), 1, 2);
 	race(parties, 5, RACE_MS);
-	ledger_close(ledger);
+	ledger_close(the_ledger());
 }
 END_TEST
 
 START_TEST(faults_while_the_lock_is_dropped)
 {
 	static const struct party parties[] = {
-		PARTY("reclaimer without batches", short_of_memory, 0, 10, NULL),
-		PARTY("writer", writer, URGENT, 100, (void *)&first),
-		PARTY("other writer", writer, URGENT, 100, (void *)&second),
+		PARTY("reclaimer without batches", reclaimer_short_of_memory, 0, 10, NULL),
+		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("other writer", other_writer, URGENT, 50, NULL),
 		PARTY("reader", reader, URGENT, 100, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
 	};
 
-	ledger = ledger_open(map_anon(1), 1, 2);
+	ledger_open(map_anon(1), 1, 2);
 	race(parties, 5, RACE_MS);
 	require(inject_hits() > 100, "%d allocations of a batch page failed: the injection missed", inject_hits());
-	ledger_close(ledger);
+	ledger_close(the_ledger());
 }
 END_TEST
 
@@ -138,15 +107,15 @@ START_TEST(faults_while_the_batches_run_out)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer of all", reclaimer_of_all, 0, 3, NULL),
-		PARTY("writer", writer, URGENT, 100, (void *)&first),
+		PARTY("writer", writer, URGENT, 50, NULL),
 		PARTY("reader", reader, URGENT, 100, NULL),
-		PARTY("other reader", reader, 0, 100, NULL),
+		PARTY("other reader", reader, 0, 30, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
 	};
 
-	ledger = ledger_open(map_anon(24), 24, 1);
+	ledger_open(map_anon(24), 24, 1);
 	race(parties, 5, RACE_MS);
-	ledger_close(ledger);
+	ledger_close(the_ledger());
 }
 END_TEST
 
@@ -155,15 +124,15 @@ START_TEST(two_reclaim_the_same_tables)
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("other reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("urgent reclaimer", reclaimer_of_empty, URGENT, 50, NULL),
-		PARTY("writer", writer, URGENT, 100, (void *)&first),
-		PARTY("reader", reader, 0, 100, NULL),
+		PARTY("urgent reclaimer", quick_reclaimer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("reader", reader, 0, 30, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
 	};
 
-	ledger = ledger_open(map_anon(2), 2, 1);
+	ledger_open(map_anon(2), 2, 1);
 	race(parties, 6, RACE_MS);
-	ledger_close(ledger);
+	ledger_close(the_ledger());
 }
 END_TEST
 
@@ -173,14 +142,61 @@ START_TEST(pages_are_emptied_and_advised_meanwhile)
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("nibbler", nibbler, URGENT, 20, NULL),
 		PARTY("adviser", adviser, 0, 20, NULL),
-		PARTY("writer", writer, URGENT, 100, (void *)&first),
-		PARTY("reader", reader, 0, 100, NULL),
+		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("reader", reader, 0, 30, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
 	};
 
-	ledger = ledger_open(map_anon(2), 2, 1);
+	ledger_open(map_anon(2), 2, 1);
 	race(parties, 6, RACE_MS);
-	ledger_close(ledger);
+	ledger_close(the_ledger());
+}
+END_TEST
+
+/* Nothing but the two, as fast as they can: for what takes a narrow window. */
+START_TEST(faults_head_on)
+{
+	static const struct party parties[] = {
+		PARTY("reclaimer", quick_reclaimer, BUSY, 100, NULL),
+		PARTY("writer", writer, BUSY, 100, NULL),
+	};
+
+	ledger_open(map_anon(1), 1, 1);
+	race(parties, 2, RACE_MS);
+	ledger_close(the_ledger());
+}
+END_TEST
+
+/* Reads and writes two pages again and again without a system call: on another
+ * CPU than the reclaimer's nothing but a shootdown tells it that they are gone. */
+static void spinner(struct party *me)
+{
+	const struct ledger *l = the_ledger();
+	const size_t page = party_random(me, TABLE_PAGES / 2) * 2;
+	unsigned long *word = (unsigned long *)(l->base + page * PAGE);
+
+	for (int i = 0; i < 2000 && !race_over(); i++) {
+		const struct ledger_floor floor = ledger_floor(l, page);
+
+		ledger_judge(l, page, 0, __atomic_load_n(word, __ATOMIC_SEQ_CST), &floor, me->name);
+		/* The middle of the page has no stamp: it may be written by anybody. */
+		__atomic_store_n(word + 100, ~0UL, __ATOMIC_SEQ_CST);
+	}
+}
+
+START_TEST(a_thread_that_never_traps)
+{
+	static const struct party parties[] = {
+		PARTY("reclaimer", reclaimer, 0, 10, NULL),
+		PARTY("spinner", spinner, BUSY, 5, NULL),
+		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("other spinner", spinner, BUSY, 5, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+	};
+
+	ledger_open(map_anon(1), 1, 1);
+	race(parties, 5, RACE_MS);
+	ledger_close(the_ledger());
 }
 END_TEST
 
@@ -189,15 +205,15 @@ START_TEST(pages_are_freed_lazily_meanwhile)
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("freer", freer, URGENT, 50, NULL),
-		PARTY("writer", writer, URGENT, 100, (void *)&first),
-		PARTY("reader", reader, 0, 100, NULL),
+		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("reader", reader, 0, 30, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
 	};
 
-	ledger = ledger_open(map_anon(2), 2, 1);
-	ledger->lossy = 1;
+	ledger_open(map_anon(2), 2, 1);
+	the_ledger()->lossy = 1;
 	race(parties, 5, RACE_MS);
-	ledger_close(ledger);
+	ledger_close(the_ledger());
 }
 END_TEST
 
@@ -210,6 +226,8 @@ int main(int argc, char **argv)
 	suite_add_race(faults_while_the_batches_run_out);
 	suite_add_race(two_reclaim_the_same_tables);
 	suite_add_race(pages_are_emptied_and_advised_meanwhile);
+	suite_add_race(faults_head_on);
+	suite_add_race(a_thread_that_never_traps);
 	suite_add_race(pages_are_freed_lazily_meanwhile);
 	return suite_end();
 }

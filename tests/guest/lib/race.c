@@ -94,7 +94,7 @@ static void *take_part(void *arg)
 		__atomic_store_n(&me->done, me->done + 1, __ATOMIC_RELEASE);
 		if (me->flags & URGENT)
 			nap_us(20 + (int)party_random(me, 200));
-		else
+		else if (!(me->flags & BUSY) || cpus == 1)
 			sched_yield(); /* one that never sleeps would keep a single CPU to itself */
 	}
 	return NULL;

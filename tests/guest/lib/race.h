@@ -23,6 +23,7 @@ struct party {
 	unsigned int flags;
 #define AS_PROCESS	1
 #define URGENT		2
+#define BUSY		4	/* doesn't let go of the CPU between rounds */
 	long want;		/* rounds without which it was no race */
 	void *arg;
 	/* Set by race(): */
@@ -127,10 +128,26 @@ void ledger_empty_part(struct ledger *l, char *at, size_t len, int (*op)(char *a
 /* op for the two above: madvise(MADV_DONTNEED). */
 int op_dontneed(char *at, size_t len);
 
+/* ---- what many races have in common: steps on the ledger that was opened last ---- */
+
+/* The ledger that was opened last. */
+struct ledger *the_ledger(void);
+/* Fills one table with pages, in the kernel, and takes it out. */
+void reclaimer(struct party *me);
+/* The same without memory for batches: zap_pte_range() drops its lock every few pages. */
+void reclaimer_short_of_memory(struct party *me);
+/* Empties a table in which there may be next to nothing. */
+void quick_reclaimer(struct party *me);
+/* The writers of a ledger. */
+void writer(struct party *me);
+void other_writer(struct party *me);
+/* Reads a page in user space. */
+void reader(struct party *me);
+
 /*
- * After the race: empties all of it once more. Fails the test when the mm counts anonymous
- * pages that no table maps (they went away with their table), has tables too many, or
- * something does not read zero.
+ * After the race: empties the range and unmaps it. Fails the test when the mm counts
+ * anonymous pages that no table maps (they went away with their table), when something
+ * does not read zero, and when the range has tables too many or too few.
  */
 #define ledger_close(l) ledger_close_at(l, HERE)
 void ledger_close_at(struct ledger *l, const char *where);
