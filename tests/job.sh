@@ -7,7 +7,7 @@
 
 FS=$'\x1f'
 RS=$'\x1e'
-DIAG_LINES=20           # lines of diagnostics kept for one failed test
+DIAG_LINES=70           # lines of diagnostics kept for one failed test
 
 now_us()
 {
@@ -95,6 +95,7 @@ take_line()
 		PLAN=${1#\# tests }
 		# The boot is not part of the first test.
 		now_us; LAST_US=$NOW ;;
+	"# replay: "*) REPLAY=${1#\# } ;;&	# said before, for when the kernel dies
 	"# SKIP "*) SKIP_REASON=${1#\# SKIP } ;;
 	"ok "*|"not ok "*|ok|"not ok") take_result "$1" ;;
 	"1..0 # "[Ss][Kk][Ii][Pp]*)
@@ -180,7 +181,7 @@ run_job()
 	exec 3> "$5" 5> "$6"
 	ERR=${6%.out}.err UMRUN_RESULT=${6%.out}.json
 	shift 6
-	GOT=0 BAD=0 PLAN= BAIL= SKIP_REASON= ALL_SKIPPED= R_STATUS= R_DIAG=0
+	GOT=0 BAD=0 PLAN= REPLAY= BAIL= SKIP_REASON= ALL_SKIPPED= R_STATUS= R_DIAG=0
 	local pid rc finished=0 missing=1
 
 	rm -f "$UMRUN_RESULT"
@@ -198,6 +199,7 @@ run_job()
 	[ -n "$WRONG" ] || return 0
 	[ -n "$PLAN" ] && [ "$PLAN" -gt "$GOT" ] && missing=$((PLAN - GOT))
 	now_us
-	[ -s "$ERR" ] && WRONG+=$'\n'$(head -n "$DIAG_LINES" "$ERR")
+	[ -z "$REPLAY" ] || WRONG+=$'\n'$REPLAY
+	[ -s "$ERR" ] && WRONG+=$'\n'$(head -n 20 "$ERR")
 	record error "$missing" "$SUITE: (the suite)" $((NOW - began)) "$WRONG"
 }
