@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -248,6 +249,30 @@ START_TEST(poison_goes_and_its_table_too)
 }
 END_TEST
 
+/* UML panics where its handle_page_fault() does not know VM_FAULT_HWPOISON. */
+START_TEST(poisoned_page_is_a_sigbus)
+{
+	char *map = map_anon(1);
+	long start;
+
+	uffd_start(&u, UFFD_FEATURE_POISON);
+	uffd_register(&u, map, TABLE_SPAN);
+	start = vmpte_kb();
+	uffd_poison(&u, map + 3 * PAGE, 5 * PAGE);
+	expect_touch(map + 3 * PAGE, 5 * PAGE, SIGBUS);
+	require(write(u.stop, map + 3 * PAGE, 8) == -1 && errno == EFAULT,
+		"write from a poisoned page: %s, expected EFAULT", strerror(errno));
+	expect_faults(&u, 0);
+	dontneed(map, TABLE_SPAN);
+	expect_tables(start, 1 - reclaimed(1));
+	u.seed = 2;
+	expect_some(map, TABLE_SPAN, 2);
+	expect_filled(map + 4 * PAGE, PAGE, 2);
+	expect_faults(&u, SOME(TABLE_SPAN) + 1);
+	uffd_stop(&u);
+}
+END_TEST
+
 START_TEST(removal_is_announced)
 {
 	char *map = map_anon(3), *part = map + STEP;
@@ -362,6 +387,7 @@ int main(int argc, char **argv)
 	suite_add(copy_into_a_reclaimed_table);
 	suite_add(move_into_a_reclaimed_table);
 	suite_add(poison_goes_and_its_table_too);
+	suite_add(poisoned_page_is_a_sigbus);
 	suite_add(removal_is_announced);
 	suite_add(shared_memory_is_missing_only_when_the_file_has_a_hole);
 	suite_add(forked_child_has_plain_memory);
