@@ -36,8 +36,20 @@ function take(result, text, depth, why, i, path) {
 	}
 	sub(/^ *(- )?/, "", text)
 	sub(/ +$/, "", text)
-	# kselftest's macros print a skipped test's name as its reason.
-	if (text == "") text = why
+	# mseal_test's macros add where it failed.
+	if (match(text, /: line:[0-9]+$/)) {
+		why = why substr(text, RSTART + 2)
+		text = substr(text, 1, RSTART - 1)
+	}
+	# kselftest's macros print a skipped test's name as its reason, or after it.
+	if (text == "") {
+		text = why
+		sub(/: line:[0-9]+$/, "", text)
+		if (match(text, / \(.*\)$/)) {
+			why = substr(text, RSTART + 2, RLENGTH - 3)
+			text = substr(text, 1, RSTART - 1)
+		}
+	}
 	if (result == "fail" && why == "") why = said
 	said = ""
 	# The sum of what is below it tells nothing new, unless it failed by itself.
@@ -82,7 +94,7 @@ BEGIN { OFS = "\t" }
 
 /^ *(not )?ok [0-9]+/ {
 	depth = depth_of($0)
-	got = 1
+	got += depth == 0
 	result = $0 ~ /^ *not ok/ ? "fail" : "pass"
 	sub(/^ *(not )?ok [0-9]+/, "")
 	take(result, $0, depth)
@@ -97,7 +109,7 @@ BEGIN { OFS = "\t" }
 	next
 }
 
-/^1\.\.[0-9]+/ { planned += substr($1, 4) }
+/^1\.\.[0-9]+/ && kind != "stress" { planned += substr($1, 4) }
 /^Bail out!/ { bail = $0 }
 
 # What a failing test says about itself comes before its result.
@@ -130,6 +142,9 @@ END {
 	} else if (!got) {
 		ended = "error"
 		why = "printed no result, exit status " status
+	} else if (got < planned && status != 4) {
+		ended = "error"
+		why = "printed " got " of " planned " planned results, exit status " status ": " bail last
 	} else if (kind == "selftest" && status > 1 && status != 4) {
 		ended = "error"
 		why = "exit status " status
