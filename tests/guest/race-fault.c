@@ -162,7 +162,7 @@ START_TEST(faults_head_on)
 	};
 
 	ledger_open(map_anon(1), 1, 1);
-	race(parties, 2, RACE_MS);
+	race(parties, 2, 2 * RACE_MS);
 	ledger_close(the_ledger());
 }
 END_TEST

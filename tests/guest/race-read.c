@@ -129,7 +129,7 @@ START_TEST(pread_head_on)
 	};
 
 	ledger_open(map_anon(1), 1, 2);
-	race(parties, 2, RACE_MS);
+	race(parties, 2, 2 * RACE_MS);
 	ledger_close(the_ledger());
 }
 END_TEST
