@@ -15,7 +15,7 @@
 static void check_own(struct me *me, struct region *r, unsigned int first, const char *how)
 {
 	/* Not all: a page that is not there costs a fault. */
-	for (unsigned int i = first; i < first + TABLE_PAGES; i += 1 + me->op->arg % 7)
+	for (unsigned int i = first; i < first + TABLE_PAGES; i += 4 + me->op->arg % 13)
 		if (plan_owner(me->world->plan, r->index, i) == me->id && !access_check(me, r, i, how))
 			return;
 }
@@ -25,7 +25,7 @@ static void write_own(struct me *me, struct region *r, unsigned int first)
 {
 	static const uint64_t junk[SLOTS] = { ~0ULL, ~0ULL };
 
-	for (unsigned int i = first; i < first + TABLE_PAGES; i += 1 + me->op->arg % 11)
+	for (unsigned int i = first; i < first + TABLE_PAGES; i += 8 + me->op->arg % 11)
 		if (plan_owner(me->world->plan, r->index, i) == me->id)
 			access_write(me, page_at(r, i), junk);
 }

@@ -5,8 +5,8 @@
 #include "random.h"
 
 #define OPS_SMALL	900
-#define OPS_LARGE	300
-#define MEET_EVERY	300
+#define OPS_LARGE	200
+#define MEET_EVERY	450
 #define TABLES_LARGE	32	/* more pages than mmu_gather's batches take in one call */
 
 /* splitmix64: a good generator in three lines, from any seed. */
