@@ -98,6 +98,56 @@ START_TEST(kernel_complains)
 }
 END_TEST
 
+/* A real one: the kernel's own test module is asked for a WARN. */
+START_TEST(kernel_warns)
+{
+	int fd = open("/sys/kernel/debug/provoke-crash/DIRECT", O_WRONLY);
+
+	require(fd >= 0 && write(fd, "WARNING", 7) == 7, "lkdtm: cannot provoke a WARNING");
+	close(fd);
+}
+END_TEST
+
+/* The taint bit is there already: only the log tells. */
+START_TEST(kernel_warns_again)
+{
+	kernel_warns_fn(0);
+}
+END_TEST
+
+/* Nobody can reach this memory any more, but the kernel keeps it: a file in /tmp does that. */
+START_TEST(memory_is_left)
+{
+	int fd = open("/tmp/left", O_RDWR | O_CREAT, 0600);
+
+	require(fd >= 0 && fallocate(fd, 0, 0, 100 * PAGE) == 0, "/tmp/left: cannot allocate");
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_after_the_one_that_left_memory)
+{
+}
+END_TEST
+
+static void stays(void *arg)
+{
+	(void)arg;
+	setsid();
+	for (;;)
+		pause();
+}
+
+START_TEST(process_is_left)
+{
+	char *map = map_anon(4);
+
+	/* Its tables are its own: one that runs on is reported, not what it has. */
+	fill_sparse(map, 4 * TABLE_SPAN, 1);
+	child_start(stays, NULL);
+}
+END_TEST
+
 START_TEST(test_that_is_skipped)
 {
 	skip("no %s here", "such device");
@@ -124,6 +174,11 @@ int main(int argc, char **argv)
 	suite_add(test_that_dies);
 	suite_add_slow(test_that_hangs, 1);
 	suite_add(kernel_complains);
+	suite_add(kernel_warns);
+	suite_add(kernel_warns_again);
+	suite_add(memory_is_left);
+	suite_add(test_after_the_one_that_left_memory);
+	suite_add(process_is_left);
 	suite_add(test_that_is_skipped);
 	suite_add(good_test_after_all_that);
 	return suite_end();

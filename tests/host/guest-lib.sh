@@ -21,7 +21,7 @@ dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 
 OUT=$("$top/build/umrun" --kernel "$kernel/linux" --timeout 60 --log "$dir/log" \
-	--env "PT_RECLAIM=$reclaim" -- "$top/build/tests/host/broken" 2> "$dir/err")
+	--env LEAK_WAIT_MS=700 --env "PT_RECLAIM=$reclaim" -- "$top/build/tests/host/broken" 2> "$dir/err")
 STATUS=$?
 
 # says TEST REGEX NAME: the result line of the test matches.
@@ -46,6 +46,11 @@ says test_that_dies "^not ok .* Received signal 11" "a test that dies is found"
 says test_that_hangs "^not ok .* Test timeout expired" "a test that hangs is ended"
 says kernel_complains "^not ok .* the kernel complained during this test: .* was 0, is 512" "a test in which the kernel complained fails, by name"
 like "$OUT" "^# SKIP no such device here$" "a skipped test tells its reason"
+says kernel_warns "^not ok .* the kernel complained during this test: WARNING: .*lkdtm.*" "a WARN is told by its text"
+says kernel_warns_again "^not ok .* the kernel complained during this test: WARNING: .*lkdtm.*" "and so is a second one, though the taint bit is set"
+says memory_is_left "^not ok .* leaked: 700 ms after the test there are [0-9]+ pages of tmpfs and shared memory \\(nr_shmem\\) \\([0-9]+ before the test\\)" "a test that leaves memory behind fails, by name"
+says test_after_the_one_that_left_memory "^ok " "the test after it does not"
+says process_is_left "^not ok .* the test left 1 process\\(es\\) running" "nor may a test leave a process"
 says good_test_after_all_that "^ok " "none of it reaches the next test"
 is "$STATUS" 126 "umrun finds the complaint too"
 is "$(PT_RECLAIM=maybe "$top/build/tests/host/broken" 2>&1; echo $?)" \

@@ -32,10 +32,11 @@ void outside_begin(void);
 int outside_patience_ms(void);
 
 /*
- * klog_open - the kernel's log from now on, for klog_complaint(); -1 with errno
- * klog_complaint - finds the next complaint in it: 1, and its first line in `text`; else 0
+ * klog_mark - the kernel's log from now on is what klog_complaint() looks at
+ * klog_complaint - finds the first complaint since then: 1, and its first line in `text`;
+ * else 0
  */
-int klog_open(void);
-int klog_complaint(int fd, char *text, size_t size);
+void klog_mark(void);
+int klog_complaint(char *text, size_t size);
 
 #endif

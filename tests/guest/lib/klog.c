@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The kernel's log, read in the guest: which test did it complain in? */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/klog.h>
 
 #include "internal.h"
+
+/* syslog(2). Not /dev/kmsg: umrun's printk.devkmsg=off closes that to readers too. */
+enum { SYSLOG_ACTION_READ_ALL = 3, SYSLOG_ACTION_CLEAR = 5 };
 
 /*
  * How complaints begin. The first ones leave no other trace (mm/memory.c's check_mm(),
@@ -20,45 +21,39 @@ static const char *const complaints[] = {
 	"DEBUG_LOCKS_WARN_ON", "Misaligned rcu_head", "swap_info_get: ", "get_swap_device: ",
 };
 
-int klog_open(void)
+void klog_mark(void)
 {
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
+	klogctl(SYSLOG_ACTION_CLEAR, NULL, 0);
 }
 
-/* A record is "priority,number,time,flags;TEXT\n" and continuation lines. */
-static int is_complaint(const char *record, char *text, size_t size)
+/* What is behind "<6>[    1.234567] " of a line. */
+static const char *text_of(const char *line)
 {
-	const char *start = strchr(record, ';');
+	while (*line == '<' || *line == '[') {
+		const char *end = strpbrk(line, ">]\n");
 
-	if (!start)
-		return 0;
-	start++;
-	for (size_t i = 0; i < sizeof(complaints) / sizeof(complaints[0]); i++) {
-		if (strncmp(start, complaints[i], strlen(complaints[i])))
-			continue;
-		snprintf(text, size, "%.*s", (int)strcspn(start, "\n"), start);
-		return 1;
+		if (!end || *end == '\n')
+			break;
+		line = end + 1 + strspn(end + 1, " ");
+	}
+	return line;
+}
+
+int klog_complaint(char *text, size_t size)
+{
+	static char log[1 << 18];
+	int len = klogctl(SYSLOG_ACTION_READ_ALL, log, sizeof(log) - 1);
+
+	log[len > 0 ? len : 0] = '\0';
+	for (const char *line = log; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *start = text_of(line);
+
+		for (size_t i = 0; i < sizeof(complaints) / sizeof(complaints[0]); i++) {
+			if (strncmp(start, complaints[i], strlen(complaints[i])))
+				continue;
+			snprintf(text, size, "%.*s", (int)strcspn(start, "\n"), start);
+			return 1;
+		}
 	}
 	return 0;
-}
-
-int klog_complaint(int fd, char *text, size_t size)
-{
-	char record[8192];
-
-	for (;;) {
-		ssize_t n = read(fd, record, sizeof(record) - 1);
-
-		if (n < 0 && (errno == EPIPE || errno == EINTR))
-			continue; /* EPIPE: records were lost, the next one is the oldest left */
-		if (n <= 0)
-			return 0;
-		record[n] = '\0';
-		if (is_complaint(record, text, size))
-			return 1;
-	}
 }

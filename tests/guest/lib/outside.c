@@ -29,10 +29,7 @@ static struct shared {
 } *shared;
 
 /* What the kernel had to complain about when the test began. */
-static struct complaints {
-	long tainted;
-	int log;
-} before;
+static long tainted_before;
 
 /* Counts when nothing is on its way through RCU, so that it makes no room for a leak. */
 static void count_quiet(void)
@@ -80,20 +77,20 @@ static void rearm_warnings(void)
 static void note_complaints(void)
 {
 	rearm_warnings();
-	before.tainted = proc_number_only("/proc/sys/kernel/tainted");
-	require(before.tainted >= 0, "/proc/sys/kernel/tainted: cannot read: is /proc mounted?");
-	before.log = klog_open();
+	tainted_before = proc_number_only("/proc/sys/kernel/tainted");
+	require(tainted_before >= 0, "/proc/sys/kernel/tainted: cannot read: is /proc mounted?");
+	klog_mark();
 }
 
 static void check_complaints(void)
 {
 	char text[512] = "see the kernel log";
-	int said = before.log >= 0 && klog_complaint(before.log, text, sizeof(text));
+	int said = klog_complaint(text, sizeof(text));
 	long tainted = proc_number_only("/proc/sys/kernel/tainted");
 
-	require(tainted == before.tainted,
+	require(tainted == tainted_before,
 		"the kernel complained during this test: /proc/sys/kernel/tainted was %ld, is %ld: %s",
-		before.tainted, tainted, text);
+		tainted_before, tainted, text);
 	/* -1 where the kernel has no lockdep */
 	require(proc_number("/proc/lockdep_stats", "debug_locks") != 0,
 		"lockdep reported during this test (debug_locks is 0): %s", text);
