@@ -9,6 +9,7 @@
  *   OPS=a,b,...       of that seed's list only these operations, in this order
  *   SERIAL=1          one operation at a time
  *   RANDOM_SECONDS=n  how long (default 10)
+ *   SHRINK_SECONDS=n  how long to look for a smaller list that fails (default 40)
  *   RANDOM_FIRST=n    the first seed (default: from the clock)
  */
 #define _GNU_SOURCE
@@ -75,7 +76,7 @@ static void report_failure(struct outcome *out)
 
 	/* Shrinking takes a while, and may meet something worse: the reason goes first. */
 	printf("# seed %u failed: %s\n", plan.seed, out->text);
-	how_often = shrink(&plan, out, SHRINK_SECONDS);
+	how_often = shrink(&plan, out, (unsigned int)env_number("SHRINK_SECONDS", SHRINK_SECONDS));
 	text = text_of(&plan, out, total, how_often);
 	ck_abort_msg("%s", text ? text : out->text);
 }
@@ -106,6 +107,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
+	/* A list of operations is long for a reason of a test. */
+	setenv("CK_MAX_MSG_SIZE", "32768", 1);
 	suite_begin("random", argc, argv);
 	suite_add_slow(random_operations, (int)(strtoul(getenv("RANDOM_SECONDS") ? getenv("RANDOM_SECONDS") : "0", NULL, 10) +
 						SECONDS + SHRINK_SECONDS + ROUND_SECONDS));

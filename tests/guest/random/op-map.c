@@ -64,9 +64,20 @@ int do_munmap(struct me *me, struct region *r, const struct op *op)
 	return 0;
 }
 
+/*
+ * A call that unmaps a whole table and brings another one there forgets, on UML without
+ * its mends (docs/uml-bugs.md), what to unmap on the host. Kernels without PT_RECLAIM are
+ * from before these: there it is two calls. Returns whether the range is free now.
+ */
+static bool unmap_before(struct region *r, const struct op *op)
+{
+	return !reclaimed(1) && munmap(page_at(r, op->page), op->pages * PAGE) == 0;
+}
+
 int do_map_over(struct me *me, struct region *r, const struct op *op)
 {
-	int err = world_map(r, op->page, op->pages, MAP_FIXED);
+	bool freed = unmap_before(r, op);
+	int err = world_map(r, op->page, op->pages, freed ? MAP_FIXED_NOREPLACE : MAP_FIXED);
 
 	if (err)
 		wrong_call(me, r, op, "mmap(MAP_FIXED)", err);
@@ -125,8 +136,10 @@ int do_mremap(struct me *me, struct region *r, const struct op *op)
 		return EFAULT;
 	}
 	check_away(me, r, op, away, must);
-	if (leave)
+	if (leave) {
 		check_left(me, r, op);
+		unmap_before(r, op);
+	}
 	if (mremap(away, len, len, fixed, home) == MAP_FAILED)
 		wrong_call(me, r, op, "mremap back", errno);
 	model_moved(me, r, op->page, op->pages);

@@ -26,14 +26,14 @@ static bool one_in(uint32_t n)
 	return any(n) == 0;
 }
 
-static void make_region(struct region_plan *r, bool large)
+static void make_region(struct region_plan *r, bool large, bool storm)
 {
 	static const uint8_t shifts[] = { 0, 2, 4, 6, 9 };
 
 	r->kind = large ? ANON : (uint8_t)any(3);
-	r->tables = large ? TABLES_LARGE : (uint8_t)(1 + any(4));
-	r->shift = shifts[any(sizeof(shifts))];
-	r->calm = large || one_in(2);
+	r->tables = large ? TABLES_LARGE : (uint8_t)(1 + any(storm ? 2 : 4));
+	r->shift = shifts[any(storm ? 3 : sizeof(shifts))];
+	r->calm = large || storm || one_in(2);
 }
 
 unsigned int plan_owner(const struct plan *plan, unsigned int region, unsigned int page)
@@ -54,19 +54,33 @@ static unsigned int run_from(const struct plan *plan, unsigned int region, unsig
 	return block - page % block;
 }
 
+/* A page; every third time one at the edge of a table, where scans begin and end. */
+static unsigned int pick_page(const struct plan *plan, unsigned int region)
+{
+	unsigned int page = any(pages_of(plan, region));
+
+	if (one_in(3))
+		page = page / TABLE_PAGES * TABLE_PAGES + (one_in(2) ? 0 : TABLE_PAGES - 1);
+	return page;
+}
+
 /* A run of pages of one thread: mostly short, sometimes all that hang together. */
 static void pick_own(const struct plan *plan, struct op *op)
 {
-	unsigned int blocks = pages_of(plan, op->region) >> plan->region[op->region].shift;
-	unsigned int block = any(blocks), most;
+	unsigned int block = 1U << plan->region[op->region].shift, page = pick_page(plan, op->region);
+	unsigned int most;
 
-	op->thread = (uint8_t)(block % plan->threads);
-	op->page = (uint16_t)(block << plan->region[op->region].shift);
-	most = run_from(plan, op->region, op->page);
-	if (!one_in(4))
-		op->page = (uint16_t)(op->page + any(most));
-	most = run_from(plan, op->region, op->page);
-	op->pages = (uint16_t)(one_in(8) ? most : 1 + any(most < 12 ? most : 12));
+	op->thread = (uint8_t)plan_owner(plan, op->region, page);
+	if (one_in(plan->storm ? 32 : 8)) {
+		op->page = (uint16_t)(page / block * block);
+		op->pages = (uint16_t)block;
+		return;
+	}
+	most = run_from(plan, op->region, page);
+	op->page = (uint16_t)page;
+	op->pages = (uint16_t)(1 + any(plan->storm ? 2 : most < 12 ? most : 12));
+	if (op->pages > most)
+		op->pages = (uint16_t)most;
 }
 
 /* Whole tables: one, or some, or all. */
@@ -96,12 +110,19 @@ static void pick_tail(const struct plan *plan, struct op *op)
 	op->page = (uint16_t)(last + 1 - op->pages);
 }
 
-/* Weight of an operation in a large round: filling and dropping are what it is for. */
+/*
+ * Weight of an operation. Large rounds are for filling and dropping; so are storms, where
+ * a thread that wakes in the middle of that is to find the table half done.
+ */
 static unsigned int weight(const struct plan *plan, const struct op_kind *kind)
 {
-	if (!plan->large || kind->reach != WHOLE)
+	if (!plan->large && !plan->storm)
 		return kind->weight;
-	return kind->run == do_populate_tables ? 20 : kind->weight;
+	if (kind->run == do_populate_tables)
+		return 20;
+	if (kind->run == do_drop_tables)
+		return 30;
+	return plan->storm && (kind->run == do_fork || kind->run == do_nap) ? 0 : kind->weight;
 }
 
 static unsigned int pick_kind(const struct plan *plan)
@@ -154,13 +175,15 @@ void plan_make(struct plan *plan, uint32_t seed)
 	memset(plan, 0, sizeof(*plan));
 	state = seed * 0x2545f4914f6cdd1dULL;
 	plan->seed = seed;
-	plan->serial = one_in(4);
-	plan->large = one_in(10);
+	plan->large = one_in(12);
+	plan->storm = !plan->large && one_in(2);
+	plan->serial = !plan->storm && one_in(4);
 	plan->threads = (uint8_t)(2 + any(MAX_THREADS - 1));
-	plan->urgent = (uint8_t)any(1U << (plan->threads - 1));
-	plan->regions = plan->large ? 1 : (uint8_t)(1 + any(MAX_REGIONS));
+	/* Never thread 0: somebody has to be preempted. */
+	plan->urgent = (uint8_t)(any(1U << (plan->threads - 1)) << 1 | (plan->storm ? 2 : 0));
+	plan->regions = plan->large || plan->storm ? 1 : (uint8_t)(1 + any(MAX_REGIONS));
 	for (unsigned int i = 0; i < plan->regions; i++)
-		make_region(&plan->region[i], plan->large);
+		make_region(&plan->region[i], plan->large, plan->storm);
 	plan->ops = plan->large ? OPS_LARGE : OPS_SMALL;
 	for (unsigned int i = 0; i < plan->ops; i++) {
 		struct op *op = &plan->op[i];

@@ -61,6 +61,8 @@ struct plan {
 	uint32_t seed;
 	bool serial;		/* one operation at a time, in the list's order */
 	bool large;		/* regions large enough to fill mmu_gather's batches */
+	bool storm;		/* one small region, filled and dropped all the time */
+	bool unchecked;		/* no checks at the end */
 	uint8_t threads, regions;
 	uint8_t urgent;		/* bit n: thread n preempts the others when it wakes */
 	struct region_plan region[MAX_REGIONS];

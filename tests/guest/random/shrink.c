@@ -57,6 +57,47 @@ static void keep_what_ran(struct plan *plan, const struct outcome *out, bool ser
 	plan->serial = true;
 }
 
+/* Does an operation touch what the failing one did? Each filter keeps less than the one before. */
+static bool same_region(const struct op *op, const struct op *bad)
+{
+	return op->region == bad->region || op_kinds[op->what].reach == NOWHERE;
+}
+
+static bool same_table(const struct op *op, const struct op *bad)
+{
+	unsigned int first = bad->page / TABLE_PAGES, last = (bad->page + bad->pages - 1U) / TABLE_PAGES;
+
+	return op->region == bad->region && op_kinds[op->what].reach != NOWHERE &&
+	       op->page / TABLE_PAGES <= last && (op->page + op->pages - 1U) / TABLE_PAGES >= first;
+}
+
+static bool same_pages(const struct op *op, const struct op *bad)
+{
+	return same_table(op, bad) && op->page < bad->page + bad->pages &&
+	       op->page + op->pages > bad->page;
+}
+
+/* Keeps only what passes the filter, if that fails too. */
+static void keep_only(struct plan *plan, struct outcome *out,
+		      bool (*filter)(const struct op *op, const struct op *bad))
+{
+	static struct plan smaller;
+	const struct op *bad = NULL;
+
+	for (unsigned int i = 0; i < plan->ops; i++)
+		if (plan->op[i].id == out->failed_op)
+			bad = &plan->op[i];
+	if (!bad)
+		return;
+	memcpy(&smaller, plan, sizeof(smaller));
+	smaller.ops = 0;
+	for (unsigned int i = 0; i < plan->ops; i++)
+		if (filter(&plan->op[i], bad))
+			smaller.op[smaller.ops++] = plan->op[i];
+	if (smaller.ops < plan->ops && fails(&smaller, out))
+		memcpy(plan, &smaller, sizeof(*plan));
+}
+
 /* The plan without operations [from, from + n). */
 static void without(struct plan *to, const struct plan *from, unsigned int at, unsigned int n)
 {
@@ -136,6 +177,11 @@ const char *shrink(struct plan *plan, struct outcome *out, unsigned int seconds)
 		if (fails(&try, out))
 			memcpy(plan, &try, sizeof(*plan));
 	}
+	/* What failed at an operation needs no checks at the end: candidates are quicker so. */
+	plan->unchecked = out->failed_op < MAX_OPS;
+	keep_only(plan, out, same_region);
+	keep_only(plan, out, same_table);
+	keep_only(plan, out, same_pages);
 	for (unsigned int size = (plan->ops + 1) / 2; size; size = size > 1 ? (size + 1) / 2 : 0)
 		while (take_out(plan, out, size) && size == 1 && now_ms() < deadline)
 			;
