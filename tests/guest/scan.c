@@ -2,7 +2,7 @@
 /*
  * Description: zap_pte_table_if_empty() looks at all entries of a table that
  * may have been filled again while the lock was dropped. Without memory for
- * batches the zap drops it every eight pages (MMU_GATHER_BUNDLE); an urgent
+ * batches the zap drops it every seven pages (MMU_GATHER_BUNDLE); an urgent
  * thread writes one page, in a slot that the zap has passed by then: the first,
  * the last, and others. The table must stay for it.
  */
@@ -14,27 +14,28 @@
 #include "lib/race.h"
 
 #define SCAN_MS 250
-/* Pages that fit into mmu_gather itself: after as many the zap drops its lock. */
-#define BUNDLE 8UL
+/*
+ * Pages that fit into mmu_gather itself (MMU_GATHER_BUNDLE, less the one entry that
+ * __tlb_remove_folio_pages_size() keeps free): after as many the zap drops its lock.
+ */
+#define BUNDLE 7UL
 
 /* The table, the page that is written in it, and those that are there at first. */
 static char *table, *page, *from;
 static size_t len;
 
 /*
- * The bundle that holds the page and some behind it. Of the last bundle of the table
- * the lock is dropped when all is done, right before the scan.
+ * Three bundles of pages from the slot on; or, at the end of the table, the one that ends
+ * there: so the lock is dropped when all is cleared, right before the scan.
  */
 static void choose(size_t slot)
 {
-	size_t first = slot & ~(BUNDLE - 1), end = first + 3 * BUNDLE;
+	size_t first = slot + 3 * BUNDLE > TABLE_PAGES ? TABLE_PAGES - BUNDLE : slot;
 
-	if (end > TABLE_PAGES)
-		end = TABLE_PAGES;
 	table = map_anon(1);
 	page = table + slot * PAGE;
 	from = table + first * PAGE;
-	len = (end - first) * PAGE;
+	len = slot + 3 * BUNDLE > TABLE_PAGES ? BUNDLE * PAGE : 3 * BUNDLE * PAGE;
 }
 
 static void zapper(struct party *me)
@@ -65,7 +66,7 @@ static void scan_finds(size_t slot)
 	choose(slot);
 	race(parties, 2, SCAN_MS);
 	require(inject_hits() > 200, "%d allocations of a batch page failed: the injection missed", inject_hits());
-	operation("the race for a slot at", page, PAGE);
+	operation("the race for the slot", page, PAGE);
 	/* A page whose table went away is counted, but in no table. */
 	expect_rss_is_mapped();
 	/* And the table is sound: it can be filled and reclaimed in peace. */
