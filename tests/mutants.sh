@@ -18,7 +18,7 @@ all suites in the kernel without a bug, where none may fail.
   --times N      catch each mutant N times (default 1)
   --control N    run the suites without a bug N times (default 0)
   --sample N     N mutants, spread over the list
-  --built        only with kernels that are built: others are "not built"
+  --built        build none: what is not built is a failure
   --guest DIR    the suites (default build/tests/guest)
   --results DIR  write mutants.json, mutants.md and raw outputs there
                  (default build/results)
@@ -58,9 +58,9 @@ mutants() { "$top/uml/mutants.sh" "$@"; }
 # Sets CHOSEN to the mutants asked for.
 choose()
 {
-	local all name want i
+	local all name want
 
-	mapfile -t all < <(mutants list | cut -d' ' -f1)
+	mapfile -t all < <(if [ "$SAMPLE" -gt 0 ]; then mutants sample "$SAMPLE"; else mutants list | cut -d' ' -f1; fi)
 	[ ${#all[@]} -gt 0 ] || die "uml/patches/mutants: no mutants"
 	CHOSEN=()
 	for name in "${all[@]}"; do
@@ -70,11 +70,6 @@ choose()
 		done
 	done
 	[ ${#CHOSEN[@]} -gt 0 ] || die "${NAMES[*]}: no such mutant: 'uml/mutants.sh list' lists them"
-	[ "$SAMPLE" -gt 0 ] && [ "$SAMPLE" -lt ${#CHOSEN[@]} ] || return 0
-	all=("${CHOSEN[@]}") CHOSEN=()
-	for ((i = 0; i < SAMPLE; i++)); do
-		CHOSEN+=("${all[i * ${#all[@]} / SAMPLE]}")
-	done
 }
 
 # ---- one run of suites ----
@@ -106,7 +101,7 @@ catch()
 {
 	local name=$1 kernel=$2 likely called dir=$RESULTS/mutants/$1 start
 
-	called=fixed+$name
+	called=${P:-fixed}+$name
 	now; start=$NOW
 	while IFS= read -r likely; do
 		[ -n "$likely" ] || continue
@@ -143,12 +138,9 @@ try_mutants()
 {
 	local name kernel i caught
 
+	[ -n "$BUILT" ] || mutants build "${CHOSEN[@]}" > /dev/null
 	for name in "${CHOSEN[@]}"; do
-		if [ -n "$BUILT" ]; then
-			kernel=$(mutants built "$name") || { printf 'not built  %s\n' "$name"; BAD=$((BAD + 1)); continue; }
-		else
-			kernel=$(mutants build "$name") && [ -n "$kernel" ] || { printf 'NOT BUILT  %s\n' "$name"; BAD=$((BAD + 1)); continue; }
-		fi
+		kernel=$(mutants built "$name") || { printf 'NOT BUILT  %s\n' "$name"; BAD=$((BAD + 1)); continue; }
 		caught=0 BY= MESSAGE= TOOK=0
 		for ((i = 0; i < TIMES; i++)); do
 			catch "$name" "$kernel" && caught=$((caught + 1))
@@ -165,7 +157,7 @@ try_control()
 	[ "$CONTROL" -gt 0 ] || return 0
 	kernel=$(mutants control fast) && [ -n "$kernel" ] || die "the kernel without a bug: not built"
 	for ((i = 1; i <= CONTROL; i++)); do
-		if run_suites "$kernel" fixed "$RESULTS/mutants/control-$i"; then
+		if run_suites "$kernel" "${P:-fixed}" "$RESULTS/mutants/control-$i"; then
 			rm -rf "$RESULTS/mutants/control-$i"
 		else
 			failed=$((failed + 1))

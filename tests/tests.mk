@@ -10,13 +10,14 @@ TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
 TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
-# The host suite of gdb wants a debug kernel; a run that picks a test or a kernel does without.
+# The host suite of gdb wants a debug kernel, that of mutants kernels with planted bugs; a run that
+# picks a test or a kernel does without.
 TESTS_GDB := $(if $(T)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
 TESTS_JOBS := $(or $(JOBS),2)
 
-.PHONY: check check-all guest-tests
+.PHONY: check check-all coverage guest-tests
 
 # Packages come first, in a make of their own: the rest is compiled with them.
 check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
@@ -34,12 +35,22 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LIN
 		done; \
 	done; \
 	for point in $(TESTS_GDB); do uml/kernel.sh $$point debug >/dev/null || exit 1; done; \
+	$(if $(and $(TESTS_GDB),$(TESTS_KNOWN),$(filter fast,$(F))),uml/mutants.sh build $$(uml/mutants.sh sample 5) >/dev/null || exit 1;) \
 	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') \
 		--modes '$(TESTS_MODES)' "$$@"
 
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode
+
+coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path (P=fixed), HTML in build/coverage
+	@tools/deps.sh coverage
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' cover | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+	rm -rf build/coverage && mkdir -p build/coverage/raw || exit 1; failed=0; \
+	tests/run --host build/coverage/none --results build/coverage/results --gcov build/coverage/raw \
+		--modes 'ptrace/1 seccomp/1 seccomp/2' --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') "$(P)=$$dir" || failed=1; \
+	tests/coverage/report "$$dir" build/coverage || failed=1; exit $$failed
 
 guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken ## [test] build the guest suites and the workload
 

@@ -3,10 +3,11 @@
 # Kernels with a planted bug each, from uml/patches/mutants/NN-NAME.patch.
 #
 # Usage: mutants.sh list                 one line a mutant: NAME FLAVOUR
+#        mutants.sh sample N             the names of N, spread over the list
 #        mutants.sh field NAME FIELD     the values of a header field of its, one a line
 #        mutants.sh control FLAVOUR      builds the kernel without a bug; prints its directory
-#        mutants.sh build NAME           builds NAME; prints build/mutants/NAME, with `linux`
-#                                        and `umlab.info` as those of a point
+#        mutants.sh build NAME...        builds them; prints build/mutants/NAME of each, with
+#                                        `linux` and `umlab.info` as those of a point
 #        mutants.sh built NAME           prints it if it is built and up to date, else status 1
 #
 #   P=POINT         the point that the bug is planted in (fixed)
@@ -51,6 +52,8 @@ list() {
 	done
 }
 
+sample() { list | cut -d' ' -f1 | awk -v n="$1" '{ name[NR - 1] = $0 } END { for (i = 0; i < n && i < NR; i++) print name[int(i * NR / (n < NR ? n : NR))] }'; }
+
 # control FLAVOUR: as kernel.sh, which tells what it does.
 control() { "$UML_DIR/kernel.sh" "$P" "$1" | tail -n 1; }
 
@@ -71,28 +74,40 @@ built() {
 		grep -qsx "mutant_key=$(key "$1" "$base")" "$OUT/$1/umlab.info" && echo "$OUT/$1"
 }
 
-# build NAME: the kernel, kept in OUT/NAME.
+declare -A BASE=() # flavour -> directory of the kernel without a bug
+
+# build NAME: the kernel, kept in OUT/NAME. BASE is there.
 build() {
-	local f patch base dir
-	f=$(flavour "$1") || exit
-	patch=$(patch_of "$1") || exit
-	base=$(control "$f")
+	local f patch dir
+	f=$(flavour "$1") && patch=$(patch_of "$1") || exit
 	! built "$1" || return 0
-	lock "$BUILD/.mutants.lock" "a mutant is being built"
-	dir=$(UMLAB_POINT=mutant PATCHES=$patch "$UML_DIR/kernel.sh" "$P" "$f" | tail -n 1)
-	mkdir -p "$OUT/$1"
-	rm -f "$OUT/$1/umlab.info"
-	cp "$dir/linux" "$OUT/$1/linux"
-	{ sed "s/^point=.*/point=$P+$1/" "$dir/umlab.info"; echo "mutant_key=$(key "$1" "$base")"; } >"$OUT/$1/umlab.info.tmp"
+	dir=$(UMLAB_POINT=mutant PATCHES=$patch "$UML_DIR/kernel.sh" "$P" "$f" | tail -n 1) || exit
+	mkdir -p "$OUT/$1" && rm -f "$OUT/$1/umlab.info" && cp "$dir/linux" "$OUT/$1/linux.tmp" &&
+		mv "$OUT/$1/linux.tmp" "$OUT/$1/linux" || exit
+	{ sed "s/^point=.*/point=$P+$1/" "$dir/umlab.info"
+	  echo "mutant_key=$(key "$1" "${BASE[$f]}")"; } >"$OUT/$1/umlab.info.tmp"
 	mv "$OUT/$1/umlab.info.tmp" "$OUT/$1/umlab.info"
 	echo "$OUT/$1"
+}
+
+# build_all NAME...: builds what can be built; status 1 when one can't.
+build_all() {
+	local name f failed=0
+	[ $# -gt 0 ] || usage "build: which mutant?"
+	for name; do
+		f=$(flavour "$name")
+		[ -n "${BASE[$f]:-}" ] || BASE[$f]=$(control "$f")
+		(build "$name") || failed=1
+	done
+	return $failed
 }
 
 case ${1-} in
 list) list ;;
 field) field "$2" "$3" ;;
 control) control "${2:-fast}" ;;
-build) build "$2" ;;
+sample) sample "${2:?how many}" ;;
+build) shift; lock "$BUILD/.mutants.lock" "mutants are being built"; build_all "$@" ;;
 built) built "$2" ;;
-*) usage "which? list, field NAME FIELD, control FLAVOUR, build NAME or built NAME" ;;
+*) usage "which? list, sample N, field NAME FIELD, control FLAVOUR, build NAME... or built NAME" ;;
 esac

@@ -123,7 +123,7 @@ clean() {
 		[ -e "$d" ] || [ -L "$d" ] || continue
 		drop_point "$p" || warn "kept $d/linux: $(cure_for_edits "$p")"
 	done
-	rm -rf $work "$BUILD/kconfig" "$BUILD/linux.tmp" "$POINTS"/.gone.*
+	rm -rf $work "$BUILD/kconfig" "$BUILD/linux.tmp" "$BUILD/mutants" "$POINTS"/.gone.*
 	rmdir "$POINTS" 2>/dev/null || true
 	after=$(disk "$POINTS")
 	note "freed $((before - after)) MB of worktrees and kernels"
