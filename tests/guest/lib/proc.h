@@ -31,7 +31,8 @@ long vmpte_kb_of(int pid);
  * Page table pages of the whole guest, in kB (NR_PAGETABLE). Unlike VmPTE,
  * a table counts until its memory is given back, after the RCU grace period
  * where the kernel has MMU_GATHER_RCU_TABLE_FREE.
- * The per-cpu deltas are folded first (vm.stat_refresh), so that it is exact.
+ * The per-cpu deltas are folded first (vm.stat_refresh), so that it is exact,
+ * and no CPU is left holding the mm of a process that has ended.
  * Returns -1 with errno.
  */
 long page_tables_kb(void);
