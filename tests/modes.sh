@@ -48,13 +48,16 @@ gcov_folder()
 }
 
 # gcov_command SUITE_FILE: adds to CMD: run the suite, then copy what gcov counted to the share.
+# The kernel names each file as it was called when it was compiled; from its O= folder on it is
+# the same everywhere.
 gcov_command()
 {
 	CMD+=(--share-ro "${1%/*}" -- sh -c '/share-ro/"$0"
 		status=$?
-		mkdir -p /share/gcov
 		cd /sys/kernel/debug/gcov && find . -name "*.gcda" | while read -r f; do
-			cat "$f" > "/share/gcov/${f##*/}" || echo "Bail out! $f: cannot be copied"
+			to=/share/gcov/${f##*/cover/}
+			mkdir -p "${to%/*}"
+			cat "$f" > "$to" || echo "Bail out! $f: cannot be copied"
 		done
 		exit $status' "${1##*/}")
 }
