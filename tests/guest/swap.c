@@ -57,7 +57,8 @@ START_TEST(contents_come_back_from_the_disk)
 	page_out_to_disk(map, LEN);
 	before = swap_read_kb();
 	expect_filled(map, LEN, 1);
-	require(swap_read_kb() - before >= (long)(LEN / 1024),
+	/* Not each one: another CPU may have had some of the pages in its batches. */
+	require(swap_read_kb() - before >= (long)(LEN / 1024 / 2),
 		"only %ld of %lu kB were read from the disk: the test tested nothing",
 		swap_read_kb() - before, LEN / 1024);
 	expect_filled_by_all(map, LEN, 1);

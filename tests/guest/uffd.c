@@ -59,6 +59,27 @@ START_TEST(missing_pages_are_asked_for_again)
 }
 END_TEST
 
+START_TEST(answers_from_another_cpu)
+{
+	char *map = map_anon(TABLES);
+	const size_t step = TABLE_SPAN / 8;
+	long start;
+
+	uffd_start(&u, 0);
+	uffd_part(&u);
+	uffd_register(&u, map, LEN);
+	start = vmpte_kb();
+	for (u.seed = 1; u.seed <= 2; u.seed++) {
+		for (size_t i = 0; i < LEN; i += step)
+			expect_filled(map + i, PAGE, u.seed);
+		expect_faults(&u, LEN / step);
+		dontneed(map, LEN);
+		expect_tables(start, (long)TABLES - reclaimed((long)TABLES));
+	}
+	uffd_stop(&u);
+}
+END_TEST
+
 START_TEST(writes_are_asked_for_too)
 {
 	char *map = map_anon(TABLES);
@@ -380,6 +401,7 @@ int main(int argc, char **argv)
 {
 	suite_begin("uffd", argc, argv);
 	suite_add(missing_pages_are_asked_for_again);
+	suite_add(answers_from_another_cpu);
 	suite_add(writes_are_asked_for_too);
 	suite_add(only_what_was_dropped_is_asked_for);
 	suite_add(zero_pages_as_answers);

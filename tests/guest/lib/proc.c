@@ -96,18 +96,17 @@ long vmpte_kb_of(int pid)
  */
 static void visit_cpus(void)
 {
-	cpu_set_t all, one;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t mine, one;
 
-	if (sched_getaffinity(0, sizeof(all), &all) || CPU_COUNT(&all) < 2)
+	if (cpus < 2 || sched_getaffinity(0, sizeof(mine), &mine))
 		return;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
+	for (int cpu = 0; cpu < cpus; cpu++) {
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
 		sched_setaffinity(0, sizeof(one), &one);
 	}
-	sched_setaffinity(0, sizeof(all), &all);
+	sched_setaffinity(0, sizeof(mine), &mine);
 }
 
 long page_tables_kb(void)

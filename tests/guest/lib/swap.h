@@ -28,8 +28,8 @@ void page_out(char *at, size_t len, size_t pages);
 #define page_out_all(at, len) page_out(at, len, (len) / PAGE)
 
 /*
- * The same for memory that is all swap entries by then, but with no copy left in
- * the swap cache: the next touch reads the disk.
+ * The same with no copy left in the swap cache, so that the next touch reads the disk.
+ * With several CPUs some pages may keep theirs (in another CPU's batches).
  */
 void page_out_to_disk(char *at, size_t len);
 

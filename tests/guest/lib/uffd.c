@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -103,6 +104,22 @@ static void warm_up(struct uffd *u)
 	expect_faults(u, 1);
 }
 
+static void tie(pthread_t thread, int cpu)
+{
+	cpu_set_t one;
+	int error;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	error = pthread_setaffinity_np(thread, sizeof(one), &one);
+	require(error == 0, "pthread_setaffinity_np to CPU %d: %s", cpu, strerror(error));
+}
+
+void uffd_part(struct uffd *u)
+{
+	tie(u->thread, (int)sysconf(_SC_NPROCESSORS_ONLN) - 1);
+}
+
 void uffd_start(struct uffd *u, unsigned long long features)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
@@ -113,6 +130,7 @@ void uffd_start(struct uffd *u, unsigned long long features)
 	require(u->fd >= 0, "userfaultfd: %s: is CONFIG_USERFAULTFD set?", strerror(errno));
 	require(ioctl(u->fd, UFFDIO_API, &api) == 0, "UFFDIO_API with features 0x%llx: %s",
 		features, strerror(errno));
+	tie(pthread_self(), 0);
 	u->stop = eventfd(0, EFD_CLOEXEC);
 	require(u->stop >= 0, "eventfd: %s", strerror(errno));
 	error = pthread_create(&u->thread, NULL, serve, u);

@@ -31,10 +31,12 @@ struct uffd {
 
 /*
  * Opens a userfaultfd with these features and starts the thread. It has answered
- * one fault when this returns, so that all its tables are there.
+ * one fault when this returns, so that all its tables are there. The caller and it
+ * take turns, so both are tied to one CPU; uffd_part() gives the thread another.
  * Fails the test when the kernel lacks any of it.
  */
 void uffd_start(struct uffd *u, unsigned long long features);
+void uffd_part(struct uffd *u);
 /* Ends the thread and closes the descriptor; ranges are plain memory then. */
 void uffd_stop(struct uffd *u);
 
