@@ -38,6 +38,19 @@ static int judge(struct me *me, struct region *r, unsigned int page, ssize_t n, 
 	return err;
 }
 
+/*
+ * UML without its mends forgets that copy_to_user() made a page dirty that was only read
+ * before (maybe_map() looks at the PTE's write bit, not at its dirty bit), and drops a
+ * clean page when it reclaims: there the user writes first.
+ */
+static void make_dirty(struct me *me, struct region *r, unsigned int page)
+{
+	const uint64_t stamps[SLOTS] = { me->copy[SLOT_WORD(0)], me->copy[SLOT_WORD(1)] };
+
+	if (!uml_mended())
+		access_write(me, page_at(r, page), stamps);
+}
+
 int do_pread_into(struct me *me, struct region *r, const struct op *op)
 {
 	int err = 0;
@@ -50,6 +63,7 @@ int do_pread_into(struct me *me, struct region *r, const struct op *op)
 		}
 		if (!access_expect(&r->page[i], PROT_READ | PROT_WRITE))
 			model_write_begins(me, r, i);
+		make_dirty(me, r, i);
 		err = judge(me, r, i, pread(me->post, page_at(r, i), PAGE, 0),
 			    PROT_READ | PROT_WRITE, "pread into it");
 		if (!err)

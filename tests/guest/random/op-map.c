@@ -66,12 +66,12 @@ int do_munmap(struct me *me, struct region *r, const struct op *op)
 
 /*
  * A call that unmaps a whole table and brings another one there forgets, on UML without
- * its mends (docs/uml-bugs.md), what to unmap on the host. Kernels without PT_RECLAIM are
- * from before these: there it is two calls. Returns whether the range is free now.
+ * its mends, what to unmap on the host (pmd_populate() overwrites the PMD's sync bit):
+ * there it is two calls. Returns whether the range is free now.
  */
 static bool unmap_before(struct region *r, const struct op *op)
 {
-	return !reclaimed(1) && munmap(page_at(r, op->page), op->pages * PAGE) == 0;
+	return !uml_mended() && munmap(page_at(r, op->page), op->pages * PAGE) == 0;
 }
 
 int do_map_over(struct me *me, struct region *r, const struct op *op)

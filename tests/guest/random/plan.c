@@ -34,6 +34,7 @@ static void make_region(struct region_plan *r, bool large, bool storm)
 	r->tables = large ? TABLES_LARGE : (uint8_t)(1 + any(storm ? 2 : 4));
 	r->shift = shifts[any(storm ? 3 : sizeof(shifts))];
 	r->calm = large || storm || one_in(2);
+	r->guards = r->kind != SHMEM || one_in(2);
 }
 
 unsigned int plan_owner(const struct plan *plan, unsigned int region, unsigned int page)
@@ -142,6 +143,8 @@ static bool suits(const struct plan *plan, const struct op_kind *kind, unsigned 
 {
 	const struct region_plan *r = &plan->region[region];
 
+	if ((kind->run == do_guard && !r->guards) || (kind->run == do_punch_tables && r->guards))
+		return false;
 	return (kind->kinds & ON(r->kind)) && !(kind->splits && r->calm && r->shift < 9);
 }
 

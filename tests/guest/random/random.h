@@ -45,6 +45,12 @@ struct region_plan {
 	uint8_t tables;
 	uint8_t shift;		/* 1 << shift pages belong to one thread, the next ones to the next */
 	bool calm;		/* no operation splits its VMA, so that tables can be reclaimed */
+	/*
+	 * Guard markers, or holes punched by any thread. Not both in shared memory: if a page
+	 * that a hole is being punched into is mapped again meanwhile, by a fault through the
+	 * other mapping, unmap_mapping_folio() drops the marker too (ZAP_FLAG_DROP_MARKER).
+	 */
+	bool guards;
 };
 
 struct op {
@@ -231,6 +237,13 @@ bool failed(const struct me *me);
 /* Fails the run for a page, with all that tells how it came. */
 void wrong_page(struct me *me, struct region *r, unsigned int page, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/*
+ * Does this kernel have the mends for UML (uml/patches/fixes)? By the environment's POINT;
+ * without it, a kernel with PT_RECLAIM counts as one that has. What the others break with
+ * one thread alone, in any list, is left out for them: the rest is worth testing.
+ */
+bool uml_mended(void);
 
 /* ---- operations ---- */
 

@@ -15,6 +15,15 @@
 /* Of the pages that pagemap calls absent, one in this many is read at a rest. */
 #define LOOK_AT_ONE_IN 16
 
+bool uml_mended(void)
+{
+	const char *point = getenv("POINT");
+
+	if (!point || !*point)
+		return reclaimed(1);
+	return strcmp(point, "base") && strcmp(point, "series") && !(*point >= '1' && *point <= '8');
+}
+
 static void *memory(size_t size, int flags)
 {
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
