@@ -17,7 +17,7 @@ TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
 TESTS_JOBS := $(or $(JOBS),2)
 
-.PHONY: check check-all coverage guest-tests
+.PHONY: check check-all soak coverage guest-tests
 
 # Packages come first, in a make of their own: the rest is compiled with them.
 check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
@@ -42,6 +42,14 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LIN
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode
+
+MINUTES ?= 10
+
+soak: ## [test] the random test for MINUTES=10 in every mode, new seeds all the time (P=fixed, F=fast)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && \
+		exec tests/soak.sh --minutes '$(MINUTES)' "$$dir"
 
 coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path (P=fixed), HTML in build/coverage
 	@tools/deps.sh coverage
