@@ -11,6 +11,7 @@ include uml/uml.mk
 include tools/tools.mk
 include rootfs/rootfs.mk
 include tests/tests.mk
+include tests/bench/bench.mk
 include tests/mutants.mk
 include tests/external/external.mk
 include gdb-scripts/gdb.mk
