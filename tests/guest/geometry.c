@@ -179,17 +179,16 @@ static void across(char *border, long upper)
 	struct tables start = tables_at_rest();
 
 	map_anon_at(map, len);
-	fill(map, len, 1);
+	fill_edges(map, 4, 1);
 	expect_tables(start.vmpte, upper + 4);
 	dontneed(border - PAGE, 2 * PAGE);
 	expect_tables(start.vmpte, upper + 4);
-	expect_filled(map, 2 * TABLE_SPAN - PAGE, 1);
-	expect_filled(border + PAGE, 2 * TABLE_SPAN - PAGE, 1);
+	expect_edges(map, 4, 1, border - PAGE, border + PAGE);
+	fill_edges(map, 4, 2);
 	dontneed(map + PAGE, len - 2 * PAGE);
-	expect_tables_everywhere(&start, upper + 4 - reclaimed(2));
-	expect_filled_by_all(map, PAGE, 1);
-	expect_filled_by_all(map + len - PAGE, PAGE, 1);
-	expect_zero_by_all(map + PAGE, len - 2 * PAGE);
+	expect_tables(start.vmpte, upper + 4 - reclaimed(2));
+	expect_edges(map, 4, 2, map + PAGE, map + len - PAGE);
+	fill_edges(map, 4, 3);
 	dontneed(map, len);
 	expect_tables_everywhere(&start, upper + 4 - reclaimed(4));
 	expect_zero_by_all(map, len);

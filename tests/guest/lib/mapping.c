@@ -25,10 +25,15 @@ const char *last_operation(void)
 
 void note_op(const char *what, const char *at, size_t len)
 {
-	snprintf(last_op, sizeof(last_op), "%s of [%p, +0x%zx: table %ld page %ld)",
-		 what, (const void *)at, len,
-		 (long)((unsigned long)(at - arena) / TABLE_SPAN),
-		 (long)((unsigned long)(at - arena) % TABLE_SPAN / PAGE));
+	int n = snprintf(last_op, sizeof(last_op), "%s of [%p, +0x%zx", what, (const void *)at, len);
+
+	/* Tables are numbered in the arena only. */
+	if (at >= arena && at < arena + ARENA_SIZE && n < (int)sizeof(last_op))
+		n += snprintf(last_op + n, sizeof(last_op) - (size_t)n, ": table %ld page %ld",
+			      (long)((unsigned long)(at - arena) / TABLE_SPAN),
+			      (long)((unsigned long)(at - arena) % TABLE_SPAN / PAGE));
+	if (n < (int)sizeof(last_op))
+		snprintf(last_op + n, sizeof(last_op) - (size_t)n, ")");
 }
 
 void arena_open(void)
