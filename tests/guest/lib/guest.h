@@ -55,6 +55,15 @@ const char *suite_mode(void);
 int time_factor(void);
 
 /*
+ * How long a race is to go on, in ms: `ms` where the kernel is expected to stand it, and
+ * 20 s where the test must fail (environment: KNOWN_BUG), which ends it when it does.
+ */
+long race_ms(long ms);
+
+/* How often to repeat what is repeated (environment: ROUNDS), or `rounds`. */
+long race_rounds(long rounds);
+
+/*
  * Reports the running test as skipped for the reason given; return after it.
  * tests/run lists skipped tests with their reasons.
  */

@@ -159,6 +159,18 @@ int suite_end(void)
 	return failed ? 1 : 0;
 }
 
+long race_ms(long ms)
+{
+	return getenv("KNOWN_BUG") ? 20000 : ms;
+}
+
+long race_rounds(long rounds)
+{
+	const char *env = getenv("ROUNDS");
+
+	return env && *env ? atol(env) : rounds;
+}
+
 void skip(const char *fmt, ...)
 {
 	char reason[256], line[300];
