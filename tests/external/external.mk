@@ -5,7 +5,7 @@ EXTERNAL_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(
 
 .PHONY: check-external
 
-check-external: ## [test] the kernel's mm selftests and KUnit suites, and stress-ng, at each point (T=name: some; P=)
+check-external: ## [test] the kernel's mm selftests and KUnit suites, and stress-ng, at each point (T=name: some; P=, CPUS=2)
 	@tools/deps.sh external
 	@$(MAKE) --no-print-directory -s tools
 	@uml/tree.sh
@@ -14,4 +14,4 @@ check-external: ## [test] the kernel's mm selftests and KUnit suites, and stress
 		dir=$$($(UML_ENV) uml/kernel.sh $$point kunit | tail -n 1) && [ -n "$$dir" ] || exit 1; \
 		dirs="$$dirs $$point=$$dir"; \
 	done; \
-	exec tests/external/run --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $$dirs
+	exec tests/external/run --jobs $(TESTS_JOBS) $(if $(CPUS),--cpus '$(CPUS)') $(if $(T),--test '$(T)') $$dirs

@@ -34,7 +34,7 @@ cat "$dir/out.$kernel.$1" 2>/dev/null
 status=$(cat "$dir/status.$kernel.$1" 2>/dev/null || echo 0)
 by=program
 case $status in 12[4-6]) by=kernel ;; esac
-printf '{\n  "decided_by": "%s",\n  "reason": "reason \\"%s\\""\n}\n' $by "$status" >"$result"
+printf '{\n  "decided_by": "%s",\n  "why": "reason \\"%s\\""\n}\n' $by "$status" >"$result"
 exit "$status"
 END
 chmod +x "$dir/umrun" "$dir"/*/linux
