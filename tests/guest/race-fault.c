@@ -153,6 +153,74 @@ START_TEST(pages_are_emptied_and_advised_meanwhile)
 }
 END_TEST
 
+/* mmu_gather holds 7 pages in itself, and 509 in each of 19 batches (MAX_GATHER_BATCH_COUNT):
+ * the batches run out with the last page of the last of 19 tables. Then all that is freed,
+ * which takes long, before somebody looks whether that table is empty. */
+#define EDGE_TABLES 19UL
+#define EDGE_PAGES (7 + 19 * 509UL)
+
+static int edge;	/* which end of the last table the writer brings in again */
+
+static void edge_reclaimer(struct party *me)
+{
+	struct ledger *l = the_ledger();
+	const size_t unused = EDGE_TABLES * TABLE_PAGES - EDGE_PAGES;
+
+	edge = (int)(me->done % 2);
+	populate(l->base + unused * PAGE, EDGE_PAGES * PAGE);
+	ledger_empty(l, 0, EDGE_TABLES, op_dontneed);
+}
+
+static void edge_writer(struct party *me)
+{
+	ledger_write_page(the_ledger(), me, EDGE_TABLES * TABLE_PAGES - (edge ? 1 : TABLE_PAGES), NULL);
+}
+
+START_TEST(faults_at_the_edges_of_a_table)
+{
+	static const struct party parties[] = {
+		PARTY("reclaimer", edge_reclaimer, BUSY, 4, NULL),
+		PARTY("writer", edge_writer, URGENT, 50, NULL),
+	};
+
+	ledger_open(map_anon(EDGE_TABLES), EDGE_TABLES, 2);
+	race(parties, 2, 2 * RACE_MS);
+	ledger_close(the_ledger());
+}
+END_TEST
+
+/* A table with next to nothing in it, which must be looked at again nevertheless. */
+static void relooker(struct party *me)
+{
+	struct ledger *l = the_ledger();
+
+	if (!me->done)
+		inject_start(NULL, 0, EVERY_TIME);
+	populate(l->base + 8 * PAGE, 7 * PAGE);
+	ledger_empty(l, 0, 1, op_dontneed);
+}
+
+/* Brings a page in without leaving the kernel, so that it takes no time on UML. */
+static void populator(struct party *me)
+{
+	for (int i = 0; i < 32; i++)
+		populate(the_ledger()->base + party_random(me, 4) * PAGE, PAGE);
+}
+
+START_TEST(edges_head_on)
+{
+	static const struct party parties[] = {
+		PARTY("reclaimer without batches", relooker, BUSY, 1000, NULL),
+		PARTY("populator", populator, BUSY, 50, NULL),
+	};
+
+	ledger_open(map_anon(1), 1, 2);
+	race(parties, 2, 2 * RACE_MS);
+	require(inject_hits() > 100, "%d allocations of a batch page failed: the injection missed", inject_hits());
+	ledger_close(the_ledger());
+}
+END_TEST
+
 /* Nothing but the two, as fast as they can: for what takes a narrow window. */
 START_TEST(faults_head_on)
 {
@@ -226,6 +294,8 @@ int main(int argc, char **argv)
 	suite_add_race(faults_while_the_batches_run_out);
 	suite_add_race(two_reclaim_the_same_tables);
 	suite_add_race(pages_are_emptied_and_advised_meanwhile);
+	suite_add_race(faults_at_the_edges_of_a_table);
+	suite_add_race(edges_head_on);
 	suite_add_race(faults_head_on);
 	suite_add_race(a_thread_that_never_traps);
 	suite_add_race(pages_are_freed_lazily_meanwhile);

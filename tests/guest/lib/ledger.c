@@ -112,8 +112,13 @@ static int store_in_user_space(struct party *me, unsigned long *to, unsigned lon
 
 void ledger_write(struct ledger *l, struct party *me, unsigned long w, ledger_store *store)
 {
-	const size_t page = party_random(me, l->tables * TABLE_PAGES / l->writers) * l->writers + w;
+	ledger_write_page(l, me, party_random(me, l->tables * TABLE_PAGES / l->writers) * l->writers + w, store);
+}
+
+void ledger_write_page(struct ledger *l, struct party *me, size_t page, ledger_store *store)
+{
 	const size_t table = page / TABLE_PAGES;
+	const unsigned long w = page % l->writers;
 	const unsigned long count = l->written[w] + 1;
 	const unsigned long stamp = (page + 1) << (COUNT_BITS + WRITER_BITS) | w << COUNT_BITS | count;
 	/* `over` first: if it then equals `begun`, nothing was under way between. */

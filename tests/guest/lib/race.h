@@ -116,6 +116,9 @@ void ledger_read(const struct ledger *l, struct party *me);
 typedef int ledger_store(struct party *me, unsigned long *to, unsigned long value);
 void ledger_write(struct ledger *l, struct party *me, unsigned long w, ledger_store *store);
 
+/* The same for the page given, whose writer is page modulo writers. */
+void ledger_write_page(struct ledger *l, struct party *me, size_t page, ledger_store *store);
+
 /*
  * Empties `tables` tables from `first` on with op(at, len), which does so like MADV_DONTNEED:
  * returns 0 when it did.
