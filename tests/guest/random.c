@@ -88,6 +88,10 @@ START_TEST(random_operations)
 	uint32_t seed = (uint32_t)(only ? only : env_number("RANDOM_FIRST", (unsigned long)time(NULL) % 1000000 * 1000));
 	double start = now_ms(), end = start + (double)env_number("RANDOM_SECONDS", SECONDS) * 1e3;
 
+	if (!uml_mended() && strcmp(suite_mode(), "seccomp/2") == 0) {
+		skip("two CPUs, and UML without its mends lets a stub write to freed pages (docs/uml-bugs.md)");
+		return;
+	}
 	kmsg_open();
 	do {
 		make_plan(seed);
@@ -110,6 +114,7 @@ int main(int argc, char **argv)
 	/* A list of operations is long for a reason of a test. */
 	setenv("CK_MAX_MSG_SIZE", "32768", 1);
 	suite_begin("random", argc, argv);
+	suite_modes("seccomp/2");
 	suite_add_slow(random_operations, (int)(strtoul(getenv("RANDOM_SECONDS") ? getenv("RANDOM_SECONDS") : "0", NULL, 10) +
 						SECONDS + SHRINK_SECONDS + ROUND_SECONDS));
 	return suite_end();

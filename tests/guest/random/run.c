@@ -59,19 +59,27 @@ void wrong(struct me *me, const char *fmt, ...)
 	wrong_text(me, text);
 }
 
+/* What the page's pagemap entry says, for a reader who doesn't know its bits. */
+static const char *entry_text(uint64_t entry)
+{
+	return entry & PM_PRESENT ? "present" : entry & PM_GUARD ? "a guard marker" :
+	       entry & PM_SWAP ? "swapped out" : "nothing is there";
+}
+
 void wrong_page(struct me *me, struct region *r, unsigned int page, const char *fmt, ...)
 {
 	const struct page *p = &r->page[page];
+	uint64_t entry = pagemap_entry(page_at(r, page));
 	char text[512], all[768];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	snprintf(all, sizeof(all), "region %u page %u (%p, table %lu page %lu)%s%s%s: %s; pagemap entry 0x%llx",
+	snprintf(all, sizeof(all), "region %u page %u (%p, table %lu page %lu)%s%s%s: %s; pagemap: 0x%llx (%s)",
 		 r->index, page, (void *)page_at(r, page), page / TABLE_PAGES, page % TABLE_PAGES,
 		 p->mapped ? "" : ", unmapped", p->locked ? ", locked" : "", p->guard ? ", guard" : "",
-		 text, (unsigned long long)pagemap_entry(page_at(r, page)));
+		 text, (unsigned long long)entry, entry_text(entry));
 	wrong_text(me, all);
 }
 

@@ -9,22 +9,27 @@
 
 #include "random.h"
 
-#define TRIES_FREE 6	/* runs until a list that races counts as one that passes */
+/* How long a list that races is run until it counts as one that passes: bounds, in ms. */
+#define LEAST_MS	600.0
+#define MOST_MS		8000.0
+#define TIMES_LONGER	3	/* than the last one needed to fail */
 
-static double deadline;
+static double deadline, patience;
 static struct outcome *trial;
 
-/* Does the plan fail within some tries? Its outcome replaces *out then. */
+/* Does the plan fail, in some tries if threads run freely? Its outcome replaces *out then. */
 static bool fails(const struct plan *plan, struct outcome *out)
 {
-	unsigned int tries = plan->serial ? 1 : TRIES_FREE;
+	double start = now_ms(), took;
 
-	for (unsigned int i = 0; i < tries && now_ms() < deadline; i++) {
+	do {
 		if (!run_plan(plan, trial))
 			continue;
 		memcpy(out, trial, sizeof(*out));
+		took = (now_ms() - start) * TIMES_LONGER;
+		patience = took < LEAST_MS ? LEAST_MS : took > MOST_MS ? MOST_MS : took;
 		return true;
-	}
+	} while (!plan->serial && now_ms() - start < patience && now_ms() < deadline);
 	return false;
 }
 
@@ -164,6 +169,7 @@ const char *shrink(struct plan *plan, struct outcome *out, unsigned int seconds)
 	static struct plan try;
 
 	deadline = now_ms() + seconds * 1e3;
+	patience = MOST_MS;
 	if (!trial)
 		trial = outcome_new();
 	/* Best: the same order, one at a time. Then every replay is the same. */
