@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,11 +53,33 @@ void swap_stop(void)
 	require(swapoff(SWAP_DISK) == 0, "swapoff of %s: %s", SWAP_DISK, strerror(errno));
 }
 
-/* Pages on their way to the disk; exact, as page_tables_kb() is. */
+/* Pages on their way to the disk; the per-cpu deltas are folded first. */
 static long writeback_pages(void)
 {
-	page_tables_kb();
+	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
+
+	require(fd >= 0 && write(fd, "1", 1) == 1, "stat_refresh: %s", strerror(errno));
+	close(fd);
 	return proc_number("/proc/vmstat", "nr_writeback");
+}
+
+/*
+ * MADV_PAGEOUT on each CPU: a page that is in a CPU's batch on its way to the LRU
+ * lists can't be isolated, and madvise_pageout() empties only those of its own CPU.
+ */
+static void page_out_on_cpus(char *at, size_t len)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t mine, one;
+
+	require(sched_getaffinity(0, sizeof(mine), &mine) == 0, "sched_getaffinity: %s", strerror(errno));
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		require(sched_setaffinity(0, sizeof(one), &one) == 0, "sched_setaffinity: %s", strerror(errno));
+		advise(at, len, MADV_PAGEOUT, "MADV_PAGEOUT");
+	}
+	sched_setaffinity(0, sizeof(mine), &mine);
 }
 
 /* Until `pages` of the pages have one of the pagemap bits; what that means is `done`. */
@@ -67,7 +90,7 @@ static void page_out_until(char *at, size_t len, unsigned long long bits, size_t
 	size_t count;
 
 	do {
-		advise(at, len, MADV_PAGEOUT, "MADV_PAGEOUT");
+		page_out_on_cpus(at, len);
 		while (writeback_pages() > 0 && now_ms() < end)
 			pause_ms(2);
 		count = pagemap_count(at, len, bits);
@@ -87,14 +110,14 @@ void page_out_shared(char *at, size_t len)
 	page_out_until(at, len, PAGEMAP_PRESENT, 0, "present");
 }
 
-void page_out_to_disk(char *at, size_t len)
+void page_out_to_disk(char *at, size_t len, size_t step)
 {
 	/* Read from the swap cache the pages are clean and their slots still theirs
 	 * (do_swap_page()), so that the next MADV_PAGEOUT frees them at once. */
-	page_out_all(at, len);
-	for (size_t i = 0; i < len; i += PAGE)
+	page_out(at, len, len / step);
+	for (size_t i = 0; i < len; i += step)
 		(void)*(volatile char *)(at + i);
-	page_out_all(at, len);
+	page_out(at, len, len / step);
 }
 
 long swap_read_kb(void)

@@ -28,10 +28,11 @@ void page_out(char *at, size_t len, size_t pages);
 #define page_out_all(at, len) page_out(at, len, (len) / PAGE)
 
 /*
- * The same with no copy left in the swap cache, so that the next touch reads the disk.
+ * The same for one page in each `step` bytes, with no copy left in the swap cache, so
+ * that the next touch reads the disk.
  * With several CPUs some pages may keep theirs (in another CPU's batches).
  */
-void page_out_to_disk(char *at, size_t len);
+void page_out_to_disk(char *at, size_t len, size_t step);
 
 /* MADV_PAGEOUT of shared memory, until no page of the range is present any more. */
 void page_out_shared(char *at, size_t len);
