@@ -77,7 +77,7 @@ void model_moved(struct me *me, struct region *r, unsigned int page, unsigned in
 
 uint32_t model_drop_begins(struct me *me, struct region *r, unsigned int page, unsigned int pages)
 {
-	for (unsigned int i = page; i < page + pages; i += TABLE_PAGES)
+	for (unsigned int i = page / TABLE_PAGES * TABLE_PAGES; i < page + pages; i += TABLE_PAGES)
 		atomic_fetch_add(&r->table[i / TABLE_PAGES].running, 1);
 	return tick(me->world);
 }
@@ -87,7 +87,7 @@ void model_drop_ends(struct me *me, struct region *r, unsigned int page, unsigne
 {
 	uint32_t now = tick(me->world);
 
-	for (unsigned int i = page; i < page + pages; i += TABLE_PAGES) {
+	for (unsigned int i = page / TABLE_PAGES * TABLE_PAGES; i < page + pages; i += TABLE_PAGES) {
 		struct table *t = &r->table[i / TABLE_PAGES];
 		uint32_t old = atomic_load(&t->dropped), end = atomic_load(&t->last_end);
 

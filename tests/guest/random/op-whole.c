@@ -23,7 +23,8 @@ int do_drop_tables(struct me *me, struct region *r, const struct op *op)
 			       op->pages * PAGE, op->arg % 3);
 	began = model_drop_begins(me, r, op->page, op->pages);
 	err = drop_by(me, at, op->pages * PAGE, op->arg % 3);
-	model_drop_ends(me, r, op->page, op->pages, began, !err);
+	/* All but a page: which pages of the table it was is not remembered. */
+	model_drop_ends(me, r, op->page, op->pages, began, !err && op->pages % TABLE_PAGES == 0);
 	return err;
 }
 

@@ -26,20 +26,21 @@ static bool one_in(uint32_t n)
 	return any(n) == 0;
 }
 
-static void make_region(struct region_plan *r, bool large, bool storm)
+static void make_region(struct region_plan *r, unsigned int threads, bool large, bool storm)
 {
 	static const uint8_t shifts[] = { 0, 2, 4, 6, 9 };
 
 	r->kind = large ? ANON : (uint8_t)any(3);
 	r->tables = large ? TABLES_LARGE : (uint8_t)(1 + any(storm ? 2 : 4));
 	r->shift = shifts[any(storm ? 3 : sizeof(shifts))];
+	r->first = (uint8_t)any(threads);
 	r->calm = large || storm || one_in(2);
 	r->guards = r->kind != SHMEM || one_in(2);
 }
 
 unsigned int plan_owner(const struct plan *plan, unsigned int region, unsigned int page)
 {
-	return (page >> plan->region[region].shift) % plan->threads;
+	return ((page >> plan->region[region].shift) + plan->region[region].first) % plan->threads;
 }
 
 static unsigned int pages_of(const struct plan *plan, unsigned int region)
@@ -55,12 +56,12 @@ static unsigned int run_from(const struct plan *plan, unsigned int region, unsig
 	return block - page % block;
 }
 
-/* A page; every third time one at the edge of a table, where scans begin and end. */
+/* A page; often one at the edge of a table, where scans begin and end. */
 static unsigned int pick_page(const struct plan *plan, unsigned int region)
 {
 	unsigned int page = any(pages_of(plan, region));
 
-	if (one_in(3))
+	if (plan->storm ? !one_in(4) : one_in(3))
 		page = page / TABLE_PAGES * TABLE_PAGES + (one_in(2) ? 0 : TABLE_PAGES - 1);
 	return page;
 }
@@ -79,12 +80,10 @@ static void pick_own(const struct plan *plan, struct op *op)
 	}
 	most = run_from(plan, op->region, page);
 	op->page = (uint16_t)page;
-	op->pages = (uint16_t)(1 + any(plan->storm ? 2 : most < 12 ? most : 12));
-	if (op->pages > most)
-		op->pages = (uint16_t)most;
+	op->pages = (uint16_t)(plan->storm ? 1 : 1 + any(most < 12 ? most : 12));
 }
 
-/* Whole tables: one, or some, or all. */
+/* Whole tables: one, or some, or all; sometimes all but a page at one end. */
 static void pick_tables(const struct plan *plan, struct op *op)
 {
 	unsigned int tables = plan->region[op->region].tables;
@@ -98,6 +97,10 @@ static void pick_tables(const struct plan *plan, struct op *op)
 	}
 	op->page = (uint16_t)(first * TABLE_PAGES);
 	op->pages = (uint16_t)(n * TABLE_PAGES);
+	if (op_kinds[op->what].run == do_drop_tables && one_in(8)) {
+		op->page += one_in(2);
+		op->pages--;
+	}
 }
 
 /* The file's last pages, as many as belong to one thread: that thread cuts them off. */
@@ -186,7 +189,7 @@ void plan_make(struct plan *plan, uint32_t seed)
 	plan->urgent = (uint8_t)(any(1U << (plan->threads - 1)) << 1 | (plan->storm ? 2 : 0));
 	plan->regions = plan->large || plan->storm ? 1 : (uint8_t)(1 + any(MAX_REGIONS));
 	for (unsigned int i = 0; i < plan->regions; i++)
-		make_region(&plan->region[i], plan->large, plan->storm);
+		make_region(&plan->region[i], plan->threads, plan->large, plan->storm);
 	plan->ops = plan->large ? OPS_LARGE : OPS_SMALL;
 	for (unsigned int i = 0; i < plan->ops; i++) {
 		struct op *op = &plan->op[i];

@@ -44,6 +44,7 @@ struct region_plan {
 	uint8_t kind;
 	uint8_t tables;
 	uint8_t shift;		/* 1 << shift pages belong to one thread, the next ones to the next */
+	uint8_t first;		/* the owner of the first pages */
 	bool calm;		/* no operation splits its VMA, so that tables can be reclaimed */
 	/*
 	 * Guard markers, or holes punched by any thread. Not both in shared memory: if a page

@@ -18,9 +18,9 @@ static void print_regions(FILE *to, const struct plan *plan)
 	for (unsigned int i = 0; i < plan->regions; i++) {
 		const struct region_plan *r = &plan->region[i];
 
-		fprintf(to, "#   region %u: %u tables (%lu pages) of %s; thread n of %u owns pages n * %u to n * %u + %u, and so on\n",
-		       i, r->tables, r->tables * TABLE_PAGES, kinds[r->kind], plan->threads,
-		       1U << r->shift, 1U << r->shift, (1U << r->shift) - 1);
+		fprintf(to, "#   region %u: %u tables (%lu pages) of %s; page p is thread (p / %u + %u) %% %u's\n",
+			i, r->tables, r->tables * TABLE_PAGES, kinds[r->kind], 1U << r->shift,
+			r->first, plan->threads);
 	}
 }
 
@@ -41,8 +41,10 @@ static void print_op(FILE *to, const struct plan *plan, const struct outcome *ou
 	if (kind->run == do_populate_tables && plan->region[op->region].kind == FILE_PRIVATE)
 		name = populate_names[0];
 	if (kind->reach == WHOLE)
-		snprintf(where, sizeof(where), " of region %u tables %lu to %lu", op->region,
-			 t->page / TABLE_PAGES, (t->page + t->pages) / TABLE_PAGES - 1);
+		snprintf(where, sizeof(where), " of region %u tables %lu to %lu%s", op->region,
+			 t->page / TABLE_PAGES, (t->page + t->pages - 1) / TABLE_PAGES,
+			 t->page % TABLE_PAGES ? " but the first page" :
+			 t->pages % TABLE_PAGES ? " but the last page" : "");
 	else if (kind->reach == OWN)
 		snprintf(where, sizeof(where), " of region %u page %u (table %lu), %u page%s",
 			 op->region, t->page, t->page / TABLE_PAGES, t->pages, t->pages == 1 ? "" : "s");

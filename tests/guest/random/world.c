@@ -204,10 +204,10 @@ static bool check_table(struct me *me, struct region *r, unsigned int first, uns
 	return used;
 }
 
-/* Tables that the world may have, at most: its regions', aliases' and scratch rooms'. */
+/* Tables that the world may have, at most: its regions' and aliases'; rooms are empty at rest. */
 static long most_tables(const struct world *w)
 {
-	long n = w->plan->threads;
+	long n = 0;
 
 	for (unsigned int i = 0; i < w->plan->regions; i++)
 		n += w->plan->region[i].tables * (w->region[i].alias ? 2 : 1);
@@ -276,7 +276,7 @@ static void count_kept(struct me *me, struct region *r, char *at, long *least, l
 static void drop_all(struct me *me)
 {
 	struct world *w = me->world;
-	long before = (vmpte_kb() - w->base_kb) / TABLE_KB, least = 0, most = w->plan->threads;
+	long before = (vmpte_kb() - w->base_kb) / TABLE_KB, least = 0, most = 0;
 
 	for (unsigned int i = 0; i < w->plan->regions; i++) {
 		struct region *r = &w->region[i];
@@ -299,6 +299,9 @@ void world_close(struct me *me)
 {
 	struct world *w = me->world;
 
+	/* Every other time tables are full of swap entries, if there is swap. */
+	for (unsigned int i = 0; w->plan->seed % 2 && i < w->plan->regions; i++)
+		madvise(w->region[i].at, w->region[i].pages * PAGE, MADV_PAGEOUT);
 	drop_all(me);
 	for (unsigned int i = 0; i < w->plan->regions; i++) {
 		struct region *r = &w->region[i];
