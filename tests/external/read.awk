@@ -41,13 +41,16 @@ function take(result, text, depth, why, i, path) {
 		why = why substr(text, RSTART + 2)
 		text = substr(text, 1, RSTART - 1)
 	}
-	# kselftest's macros print a skipped test's name as its reason, or after it.
+	# kselftest's macros print a skipped test's name in the place of the reason, which stands
+	# after it or on the line before, or the reason in the place of the name.
 	if (text == "") {
 		text = why
 		sub(/: line:[0-9]+$/, "", text)
 		if (match(text, / \(.*\)$/)) {
 			why = substr(text, RSTART + 2, RLENGTH - 3)
 			text = substr(text, 1, RSTART - 1)
+		} else if (said != "") {
+			why = said
 		}
 	}
 	if (result == "fail" && why == "") why = said
@@ -116,7 +119,7 @@ BEGIN { OFS = "\t" }
 /^ *# / {
 	line = $0
 	sub(/^ *# */, "", line)
-	if (line !~ /^(RUN|OK|FAIL|\[RUN\]|PASSED|Totals:|Starting|pass:)/) said = line
+	if (line !~ /^(RUN|OK|FAIL|\[RUN\]|\[INFO\]|PASSED|Totals:|Starting|pass:)/) said = line
 	last = line
 }
 

@@ -88,6 +88,11 @@ is "$(result one prog 'third on x') $(result two prog fourth) $(result one prog 
 like "$(cat "$dir/called")" '^one prog --arg 1$' "arguments reach the program"
 like "$OUT" 'not here' "what is not run is said, with the reason"
 
+{ sed 's/^1\.\.5/1..6/' "$dir/out.one.prog"; printf '# [RUN] sixth\n# module not there\nok 6 # SKIP sixth\n'; } | says two prog
+run two="$dir/two"
+is "$(result two prog sixth)" skip "a skip whose name stands in the place of its reason"
+like "$OUT" '^ +1  module not there$' "... and whose reason is on the line before"
+
 says two prog 1 <<'END'
 1..5
 ok 1 first test
@@ -117,7 +122,7 @@ echo '*|fail|prog: same at*|known everywhere' >"$dir/expected"
 run $both
 is "$STATUS" 0 "a known failure at all points is no failure"
 like "$OUT" '2 failed as expected' "... and counted as one"
-for k in one two; do sed 's/^not ok 5/ok 5/' "$dir/out.one.prog" >"$dir/new"; done
+sed 's/^not ok 5/ok 5/' "$dir/out.one.prog" >"$dir/new"
 for k in one two; do says $k prog <"$dir/new"; done
 run $both
 is "$STATUS" 1 "a known failure that passes is one"
