@@ -47,12 +47,12 @@ static const struct kind_info {
 
 /* What vmstat says, by name. */
 enum vmstat {
-	FREE, SLAB_RECLAIMABLE, SLAB_UNRECLAIMABLE, ANON_PAGES, FILE_PAGES, KERNEL_STACK_KB,
+	SLAB_RECLAIMABLE, SLAB_UNRECLAIMABLE, ANON_PAGES, FILE_PAGES, KERNEL_STACK_KB,
 	TABLE_PAGES_ALL, VMALLOC, SHMEM_PAGES, MLOCK, PIN_ACQUIRED, PIN_RELEASED, STATS
 };
 
 static const char *const stat_names[STATS] = {
-	[FREE] = "nr_free_pages", [SLAB_RECLAIMABLE] = "nr_slab_reclaimable",
+	[SLAB_RECLAIMABLE] = "nr_slab_reclaimable",
 	[SLAB_UNRECLAIMABLE] = "nr_slab_unreclaimable", [ANON_PAGES] = "nr_anon_pages",
 	[FILE_PAGES] = "nr_file_pages", [KERNEL_STACK_KB] = "nr_kernel_stack",
 	[TABLE_PAGES_ALL] = "nr_page_table_pages", [VMALLOC] = "nr_vmalloc",
@@ -111,12 +111,15 @@ static void take_stat(const char *text, void *arg)
 	}
 }
 
-/* zoneinfo: free pages that a CPU keeps for itself are `count:` lines. */
-static void take_percpu(const char *text, void *arg)
+/* zoneinfo: what is free, and free pages that a CPU keeps for itself (`count:` lines). From one
+ * file, written in one go: a page that moves from one to the other meanwhile counts once. */
+static void take_free(const char *text, void *arg)
 {
 	text += strspn(text, " ");
 	if (!strncmp(text, "count:", 6))
 		*(long *)arg += strtol(text + 6, NULL, 10);
+	else if (!strncmp(text, "nr_free_pages ", 14))
+		*(long *)arg += strtol(text + 14, NULL, 10);
 }
 
 /* The tables of all processes, in pages, and how many processes have an mm. */
@@ -171,11 +174,11 @@ static long slab_objects(const char *slab)
 /* Everything that is not free, less everything that the kernel has a name for. */
 static long nameless_pages(const long *stats)
 {
-	long percpu = 0;
+	long free_pages = 0;
 
-	each_line("/proc/zoneinfo", take_percpu, &percpu);
+	each_line("/proc/zoneinfo", take_free, &free_pages);
 	return proc_number("/proc/meminfo", "MemTotal") / (long)(PAGE / 1024) -
-	       stats[FREE] - percpu - stats[SLAB_RECLAIMABLE] - stats[SLAB_UNRECLAIMABLE] -
+	       free_pages - stats[SLAB_RECLAIMABLE] - stats[SLAB_UNRECLAIMABLE] -
 	       stats[ANON_PAGES] - stats[FILE_PAGES] - stats[TABLE_PAGES_ALL] - stats[VMALLOC] -
 	       stats[KERNEL_STACK_KB] / (long)(PAGE / 1024);
 }
