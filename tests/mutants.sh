@@ -74,16 +74,16 @@ choose()
 
 # ---- one run of suites ----
 
-# run_suites KERNEL_DIR CALLED RESULTS_DIR OPTION...: status 0 when none failed; else sets BY
-# (WHERE SUITE: TEST) and MESSAGE to the first that did.
+# run_suites KERNEL_DIR CALLED RESULTS_DIR GUEST_DIR OPTION...: status 0 when none failed; else
+# sets BY (WHERE SUITE: TEST) and MESSAGE to the first that did.
 run_suites()
 {
-	local kernel=$1 called=$2 dir=$3 rc
+	local kernel=$1 called=$2 dir=$3 guest=$4 rc
 
-	shift 3
+	shift 4
 	mkdir -p "$dir"
 	rm -f "$dir/check.tap"
-	"$here/run" --host "$dir/none" --guest "$GUEST" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
+	"$here/run" --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
 	rc=$?
 	[ $rc -ne 0 ] || return 0
 	BY=$(sed -n 's/^not ok [0-9]* - //p' "$dir/check.tap" 2> /dev/null | head -n 1)
@@ -104,11 +104,13 @@ catch()
 	called=${P:-fixed}+$name
 	now; start=$NOW
 	while IFS= read -r likely; do
-		[ -n "$likely" ] || continue
-		run_suites "$kernel" "$called" "$dir" --test "$likely" || { now; TOOK=$((NOW - start)); return 0; }
+		# Alone in a folder, so that tests/run doesn't ask all the others for their tests.
+		rm -rf "$dir/guest" && mkdir -p "$dir/guest" &&
+			cp "$GUEST/${likely%%:*}" "$dir/guest/" || die "$name: Caught-by: $likely: no such suite"
+		run_suites "$kernel" "$called" "$dir" "$dir/guest" --test "$likely" || { now; TOOK=$((NOW - start)); return 0; }
 	done < <(mutants field "$name" Caught-by)
-	run_suites "$kernel" "$called" "$dir" || { now; TOOK=$((NOW - start)); return 0; }
-	run_suites "$kernel" "$called" "$dir" --modes seccomp/2 || { now; TOOK=$((NOW - start)); return 0; }
+	run_suites "$kernel" "$called" "$dir" "$GUEST" || { now; TOOK=$((NOW - start)); return 0; }
+	run_suites "$kernel" "$called" "$dir" "$GUEST" --modes seccomp/2 || { now; TOOK=$((NOW - start)); return 0; }
 	return 1
 }
 
@@ -157,7 +159,7 @@ try_control()
 	[ "$CONTROL" -gt 0 ] || return 0
 	kernel=$(mutants control fast) && [ -n "$kernel" ] || die "the kernel without a bug: not built"
 	for ((i = 1; i <= CONTROL; i++)); do
-		if run_suites "$kernel" "${P:-fixed}" "$RESULTS/mutants/control-$i"; then
+		if run_suites "$kernel" "${P:-fixed}" "$RESULTS/mutants/control-$i" "$GUEST"; then
 			rm -rf "$RESULTS/mutants/control-$i"
 		else
 			failed=$((failed + 1))
