@@ -18,7 +18,7 @@
  * Kinds. `slack` is what a test may leave: 0 where the count is exact. What the process
  * that counts uses itself is the same before and after, up to a few pages of its heap.
  */
-enum kind { TABLES, MMS, PAGES, ANON, SHMEM, MLOCKED, PINNED, SWAP, SLABS };
+enum kind { TABLES, MMS, TASKS, PAGES, ANON, SHMEM, MLOCKED, PINNED, SWAP, SLABS };
 
 static const struct kind_info {
 	const char *what;
@@ -29,6 +29,8 @@ static const struct kind_info {
 	[TABLES] = { "page tables that no process has", NULL, 0 },
 	/* And as many as there are CPUs: an idle one may keep the last (lazy TLB). */
 	[MMS] = { "mm_structs that no process has", "mm_struct", 0 },
+	/* Workers that the kernel started for the test's sake stay for minutes: they have theirs. */
+	[TASKS] = { "task_structs that no task has", "task_struct", 2 },
 	/* Neither free nor counted as anything: what a lost reference leaves. */
 	[PAGES] = { "pages that are in use for nothing", NULL, 48 },
 	[ANON] = { "mapped anonymous pages (nr_anon_pages)", NULL, 16 },
@@ -39,7 +41,6 @@ static const struct kind_info {
 	[SLABS] = { "VMAs (vm_area_struct)", "vm_area_struct", 4 },
 	{ "anon_vmas", "anon_vma", 4 },
 	{ "anon_vma_chains", "anon_vma_chain", 8 },
-	{ "tasks (task_struct)", "task_struct", 2 },
 	{ "open files (filp)", "filp", 4 },
 	{ "files in memory (shmem_inode_cache)", "shmem_inode_cache", 2 },
 	{ "userfaultfds (userfaultfd_ctx_cache)", "userfaultfd_ctx_cache", 0 },
@@ -122,15 +123,15 @@ static void take_free(const char *text, void *arg)
 		*(long *)arg += strtol(text + 14, NULL, 10);
 }
 
-/* The tables of all processes, in pages, and how many processes have an mm. */
-static void owned_tables(long *tables, long *mms)
+/* The tables of all processes, in pages, how many processes have an mm, and how many tasks there are. */
+static void owned_tables(long *tables, long *mms, long *tasks)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *e;
 
 	if (!proc)
 		cannot_read("/proc");
-	*tables = *mms = 0;
+	*tables = *mms = *tasks = 0;
 	while ((e = readdir(proc))) {
 		char file[64];
 		long kb;
@@ -138,6 +139,8 @@ static void owned_tables(long *tables, long *mms)
 		if (!isdigit((unsigned char)e->d_name[0]))
 			continue;
 		snprintf(file, sizeof(file), "/proc/%.20s/status", e->d_name);
+		kb = proc_number(file, "Threads");
+		*tasks += kb > 0 ? kb : 0;
 		kb = proc_number(file, "VmPTE");
 		if (kb < 0)
 			continue; /* a kernel thread, or it is gone */
@@ -185,7 +188,7 @@ static long nameless_pages(const long *stats)
 
 void leak_measure(struct leak_level *now, int deep)
 {
-	long stats[STATS] = { 0 }, tables, mms;
+	long stats[STATS] = { 0 }, tables, mms, tasks;
 
 	if (deep)
 		tell("/proc/sys/vm/drop_caches", "1");
@@ -194,7 +197,9 @@ void leak_measure(struct leak_level *now, int deep)
 	/* Folds the per-cpu parts of the counters. */
 	tell("/proc/sys/vm/stat_refresh", "1");
 	each_line("/proc/vmstat", take_stat, stats);
-	owned_tables(&tables, &mms);
+	owned_tables(&tables, &mms, &tasks);
+	if (now->of[TASKS] >= 0)
+		now->of[TASKS] -= tasks;
 	if (now->of[MMS] >= 0) {
 		now->of[TABLES] = stats[TABLE_PAGES_ALL] - tables - now->of[MMS];
 		now->of[MMS] -= mms;
