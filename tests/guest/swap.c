@@ -320,6 +320,33 @@ START_TEST(shared_memory_comes_back_into_a_new_table)
 }
 END_TEST
 
+/*
+ * A page that is read first and written then is dirty in its entry alone: dropping
+ * the entry must tell the page, or whoever pages it out later throws it away.
+ */
+START_TEST(shared_memory_dirty_in_its_entry_alone)
+{
+	int fd = new_memfd(TABLE_SPAN);
+	char *map = map_tables(1, MAP_SHARED, fd), *other = map_tables(1, MAP_SHARED, fd);
+	long start, free;
+
+	swap_start();
+	start = vmpte_kb();
+	free = swap_free_kb();
+	for (size_t i = 0; i < TABLE_SPAN; i += STEP)
+		expect_zero(map + i, PAGE);
+	fill_some(map, TABLE_SPAN, 1);
+	dontneed(map, TABLE_SPAN);
+	expect_tables(start, 1 - reclaimed(1));
+	for (size_t i = 0; i < TABLE_SPAN; i += STEP)
+		expect_filled_from(other + i, map + i, PAGE, 1);
+	page_out_shared(other, TABLE_SPAN);
+	expect_swap_used(free, SOME(TABLE_SPAN));
+	expect_some(map, TABLE_SPAN, 1);
+	swap_stop();
+}
+END_TEST
+
 START_TEST(copies_of_a_file_in_swap)
 {
 	int fd = new_memfd(LEN);
@@ -402,6 +429,7 @@ int main(int argc, char **argv)
 	suite_add(mremap_moves_entries);
 	suite_add(madv_free_frees_slots_and_keeps_tables);
 	suite_add(shared_memory_comes_back_into_a_new_table);
+	suite_add(shared_memory_dirty_in_its_entry_alone);
 	suite_add(copies_of_a_file_in_swap);
 	suite_add(mlocked_entries_come_in_and_are_refused);
 	suite_add(munmap_and_exit_free_slots);

@@ -11,12 +11,15 @@
 #define SWAP_BYTES	(64UL << 20)
 
 /*
- * Makes the disk a swap device of SWAP_BYTES and turns it on; one that a failed
- * test left on is turned off before. Fails the test when there is no disk.
+ * Makes the disk a swap device of SWAP_BYTES and turns it on. One that a failed test
+ * left on is used as it is. Fails the test when there is no disk.
  */
 void swap_start(void);
 
-/* Turns it off: what is still there comes back to memory. Fails the test when it can't. */
+/*
+ * Turns it off: what is still there comes back to memory. One that was found on stays
+ * on: what a failed test has lost there, swapoff would look for without end.
+ */
 void swap_stop(void);
 
 /*
