@@ -17,6 +17,9 @@ began=$SECONDS
 steps=()			# "seconds title" of each
 step_began=0
 
+# Ends the guest when we are killed without a chance to do so.
+die_with_us=(setpriv --pdeathsig TERM)
+
 fail() { echo "demo: $1: $2: $3" >&2; exit 1; }
 
 # Titles a step; the time of the one before is kept.
@@ -52,12 +55,12 @@ measure() {
 	fi
 	echo "  $point: $*"
 	if [ -t 2 ]; then
-		{ s=0; while sleep 1; do s=$((s + 1)); printf '\r  running for %d s' $s; done; } >&2 &
+		{ s=0; while sleep 1 && kill -0 $$ 2>/dev/null; do s=$((s + 1)); printf '\r  running for %d s' $s; done; } >&2 &
 		ticker=$!
 	fi
 	rm -f "$file.key"
 	# One CPU, in UML's seccomp mode: about twice as fast as its ptrace mode.
-	build/umrun --kernel "$dir/linux" --append seccomp=on --timeout 0 --result "$file.run" \
+	"${die_with_us[@]}" build/umrun --kernel "$dir/linux" --append seccomp=on --timeout 0 --result "$file.run" \
 		-- "$workload" "$@" --json >"$file.new" || {
 		[ -z "$ticker" ] || kill $ticker
 		fail "$point" "$*" "the run failed, see above"
@@ -121,7 +124,7 @@ write_json() {
 }
 
 gdb_session() {
-	UMLAB_DEMO_JSON=$results/demo-gdb.json build/umrun --kernel "$1/linux" --gdb \
+	UMLAB_DEMO_JSON=$results/demo-gdb.json "${die_with_us[@]}" build/umrun --kernel "$1/linux" --gdb \
 		--gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg=gdb-scripts/demo.py \
 		-- "$workload" --size 64M --stride 2M
 }
