@@ -23,5 +23,5 @@ group tool "Tools" "$@"
 cat <<'END'
 
 P= is a point: base, 1 to 8, series, fixed (default) or work (your own edits in build/linux).
-F= is a flavour: fast (default) or debug (for gdb). build/umrun --help tells the rest.
+F= is a flavour: fast (default), debug (for gdb), sanitize or cover. build/umrun --help tells the rest.
 END
