@@ -217,8 +217,13 @@ static void open_mailbox(struct relay *r)
 	free(path);
 }
 
+static void take_news(struct relay *r);
+
 static void hello(struct relay *r)
 {
+	/* On a busy host it may say hello before we have read from the jail which process it is. */
+	if (!r->jail->kernel)
+		take_news(r);
 	if (r->out->hello && !r->options->gdb) {
 		r->out->rebooted = true;
 		r->stop_at = now();
