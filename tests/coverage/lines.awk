@@ -6,15 +6,17 @@
 # prints, tabs between:
 #   function FILE NAME LINES-RUN LINES BRANCHES-TAKEN BRANCHES
 #   line     FILE NAME NUMBER TEXT     for each line that did not run
-#   missing  FILE NAME                 for a function that has no code here
+#   missing  FILE NAME                 for a function that has no code here, but for `name?`
 #
 # A function is what stands in the source between its name and the next line that begins with
 # "}": code that the compiler put elsewhere (inlining) still counts for the lines it came from.
 
 BEGIN {
 	count = split(functions, list, /[ \t\n]+/)
-	for (i = 1; i <= count; i++)
+	for (i = 1; i <= count; i++) {
+		optional[i] = sub(/\?$/, "", list[i])
 		wanted[list[i]] = 1
+	}
 }
 
 # The name that a definition or declaration in column 0 has, or "".
@@ -73,6 +75,8 @@ function name_of(text,   before)
 END {
 	for (i = 1; i <= count; i++) {
 		if (list[i] == "")
+			continue
+		if (!(list[i] in lines) && optional[i])
 			continue
 		if (!(list[i] in lines))
 			printf "missing\t%s\t%s\n", file, list[i]
