@@ -71,7 +71,7 @@ void ledger_judge(const struct ledger *l, size_t page, int last, unsigned long g
 	const unsigned long w = stamp_writer(got);
 	const char *why;
 
-	if (!got)
+	if (!got || no_shootdown())
 		return;
 	if (stamp_page(got) != page)
 		why = stamp_page(got) < l->tables * TABLE_PAGES && w < l->writers ?
@@ -128,7 +128,7 @@ void ledger_write_page(struct ledger *l, struct party *me, size_t page, ledger_s
 	for (int last = 0; last < 2; last++)
 		failed |= (store ? store : store_in_user_space)(me, word_of(l, page, last), stamp);
 	__atomic_store_n(&l->written[w], count, __ATOMIC_SEQ_CST);
-	if (failed || l->lossy)
+	if (failed || l->lossy || no_shootdown())
 		return;
 	for (int last = 0; last < 2; last++) {
 		unsigned long got = load(word_of(l, page, last));

@@ -51,6 +51,11 @@ void race_wrong(const char *fmt, ...)
 	end_race();
 }
 
+int no_shootdown(void)
+{
+	return !reclaimed(1) && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
 unsigned long party_random(struct party *me, unsigned long below)
 {
 	unsigned long x = me->random;
@@ -206,7 +211,7 @@ static void tenant_verify(struct party *me, const unsigned long *got,
 {
 	size_t i = 0;
 
-	if (memcmp(got, wrote, TENANT_WORDS * sizeof(long)) == 0)
+	if (no_shootdown() || memcmp(got, wrote, TENANT_WORDS * sizeof(long)) == 0)
 		return;
 	while (got[i] == wrote[i])
 		i++;
