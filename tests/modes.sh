@@ -24,11 +24,12 @@ modes_for()
 # mode_options MODE: sets MODE_OPTIONS, umrun's for it. ptrace mode has one CPU.
 mode_options()
 {
-	case $1 in
-	ptrace/1) MODE_OPTIONS=(--cpus 1) ;;
-	seccomp/1) MODE_OPTIONS=(--cpus 1 --append seccomp=on) ;;
-	seccomp/2) MODE_OPTIONS=(--cpus 2) ;;
-	esac
+	local append=$APPEND
+
+	[ "$1" != seccomp/1 ] || append="seccomp=on $append"
+	MODE_OPTIONS=(--cpus "${1#*/}")
+	append=${append% }
+	[ -z "$append" ] || MODE_OPTIONS+=(--append "$append")
 }
 
 # time_factor FLAVOUR: how much longer than fast it may take.

@@ -51,6 +51,7 @@ soak: ## [test] the random test for MINUTES=10 in every mode, new seeds all the 
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && \
 		exec tests/soak.sh --minutes '$(MINUTES)' "$$dir"
 
+# Once more with pages cleared when they are freed: mmu_gather then counts pages, not entries.
 coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path (P=fixed), HTML in build/coverage
 	@tools/deps.sh coverage
 	@$(MAKE) --no-print-directory -s tools guest-tests
@@ -58,6 +59,8 @@ coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path 
 	rm -rf build/coverage && mkdir -p build/coverage/raw || exit 1; failed=0; \
 	tests/run --host build/coverage/none --results build/coverage/results --gcov build/coverage/raw \
 		--modes 'ptrace/1 seccomp/1 seccomp/2' --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') "$(P)=$$dir" || failed=1; \
+	tests/run --host build/coverage/none --results build/coverage/results-cleared --gcov build/coverage/raw \
+		--append init_on_free=1 --test gather-batch "$(P)-cleared=$$dir" || failed=1; \
 	tests/coverage/report "$$dir" build/coverage || failed=1; exit $$failed
 
 guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken ## [test] build the guest suites and the workload

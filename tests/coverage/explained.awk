@@ -18,7 +18,7 @@ function squeeze(s)
 	return s
 }
 
-FNR == NR {
+FILENAME == ARGV[1] {
 	if (/^## /) file = $2
 	else if (/^### /) name = $2
 	else if (/^[ \t]+`.*`[ \t]*$/) {
