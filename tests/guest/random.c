@@ -95,6 +95,11 @@ START_TEST(random_operations)
 		skip("two CPUs, and UML without its mends lets a stub write to freed pages (docs/uml-bugs.md)");
 		return;
 	}
+	/* A round in thirty would fail, for which the change under test can do nothing. */
+	if (!uml_mended() && reclaimed(1) && !only) {
+		skip("UML without its mends reads freed pages by chance (docs/uml-bugs.md, 1); SEED= runs it all the same");
+		return;
+	}
 	kmsg_open();
 	/* Without a disk MADV_PAGEOUT finds less to do, and all else is the same. */
 	if (disk)

@@ -21,7 +21,7 @@ bool uml_mended(void)
 
 	if (!point || !*point)
 		return reclaimed(1);
-	return strcmp(point, "base") && strcmp(point, "series") && !(*point >= '1' && *point <= '8');
+	return strncmp(point, "base", 4) && strncmp(point, "series", 6) && !(*point >= '1' && *point <= '8');
 }
 
 static void *memory(size_t size, int flags)
