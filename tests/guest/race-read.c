@@ -33,7 +33,7 @@ static int known_efault(void)
 /* With another CPU the kernel may even die of it there. */
 static int kernel_would_panic(void)
 {
-	if (!no_shootdown())
+	if (!contents_prove_nothing())
 		return 0;
 	skip("read(2) into pages that another CPU takes away can panic UML, and before the series nothing mends that (docs/uml-bugs.md, 2; uml-uaccess)");
 	return 1;

@@ -51,9 +51,16 @@ void race_wrong(const char *fmt, ...)
 	end_race();
 }
 
-int no_shootdown(void)
+static int distrusted;
+
+int contents_prove_nothing(void)
 {
-	return !reclaimed(1) && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	return !reclaimed(1) && (distrusted || sysconf(_SC_NPROCESSORS_ONLN) > 1);
+}
+
+void distrust_contents_before_series(void)
+{
+	distrusted = 1;
 }
 
 unsigned long party_random(struct party *me, unsigned long below)
@@ -211,7 +218,7 @@ static void tenant_verify(struct party *me, const unsigned long *got,
 {
 	size_t i = 0;
 
-	if (no_shootdown() || memcmp(got, wrote, TENANT_WORDS * sizeof(long)) == 0)
+	if (contents_prove_nothing() || memcmp(got, wrote, TENANT_WORDS * sizeof(long)) == 0)
 		return;
 	while (got[i] == wrote[i])
 		i++;
