@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -88,10 +87,7 @@ static void live_and_end(struct party *me, int ending)
 {
 	static char *const nothing[] = { NULL };
 	pthread_t thread;
-	/* Among equals: an urgent main thread would leave no time to the others. */
-	const struct sched_param normal = { 0 };
 
-	sched_setscheduler(0, SCHED_OTHER, &normal);
 	/* Pages in all of it, for exit to have something to free. */
 	for (size_t page = 0; page < TABLE_PAGES; page += 4)
 		*(volatile unsigned long *)(range + page * PAGE) = STAMP(page);

@@ -92,7 +92,7 @@ static void take_place(const struct party *me)
 	CPU_SET(me->index % cpus, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		race_wrong("%s: sched_setaffinity: %s", me->name, strerror(errno));
-	if ((me->flags & URGENT) && sched_setscheduler(0, SCHED_FIFO, &rt) < 0)
+	if ((me->flags & URGENT) && sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &rt) < 0)
 		race_wrong("%s: sched_setscheduler: %s", me->name, strerror(errno));
 }
 
