@@ -12,7 +12,7 @@ TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LIN
 TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
 # The host suite of gdb wants a debug kernel, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
-TESTS_GDB := $(if $(T)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
+TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
 TESTS_JOBS := $(or $(JOBS),2)
