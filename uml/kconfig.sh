@@ -74,10 +74,10 @@ kconfig_files() {
 		changed=$(g diff --name-only --no-renames --diff-filter=d umlab/fetched "$1" -- "${files[@]}")
 		cp -al "$BUILD/kconfig/src" "$2"
 		(cd "$2" && g diff --name-only --no-renames umlab/fetched "$1" -- "${files[@]}" | xargs -r rm -f)
-		[ -z "$changed" ] || g archive "$1" $changed | tar -x -C "$2"
+		[ -z "$changed" ] || g archive "$1" $changed | tar -x --warning=no-timestamp -C "$2"
 	else
 		mkdir -p "$2"
-		g archive umlab/fetched "${files[@]}" | tar -x -C "$2"
+		g archive umlab/fetched "${files[@]}" | tar -x --warning=no-timestamp -C "$2"
 	fi
 }
 

@@ -55,6 +55,13 @@ const char *suite_mode(void);
 int time_factor(void);
 
 /*
+ * Whether UML's own bugs are mended in this kernel (environment: POINT, the point whose known
+ * bugs it may have): not at base, 1 to 8 and series, nor in a tree of the user's that
+ * amounts to one of them.
+ */
+int uml_mended(void);
+
+/*
  * How long a race is to go on, in ms: `ms` where the kernel is expected to stand it, and
  * 20 s where the test must fail (environment: KNOWN_BUG), which ends it when it does.
  */

@@ -169,6 +169,10 @@ void race(const struct party *list, size_t n, int ms)
 	double start = now_ms(), took;
 	int short_of_rounds;
 
+	if (!uml_mended() && reclaimed(1)) {
+		skip("UML's own bugs would fail a race by chance on this kernel (docs/uml-bugs.md, 1 to 3); uml/patches/fixes mends them");
+		return;
+	}
 	open_field(list, n);
 	/* Processes first: forked before there are threads. */
 	for (size_t i = 0; i < n; i++) {

@@ -239,13 +239,6 @@ bool failed(const struct me *me);
 void wrong_page(struct me *me, struct region *r, unsigned int page, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/*
- * Does this kernel have the mends for UML (uml/patches/fixes)? By the environment's POINT;
- * without it, a kernel with PT_RECLAIM counts as one that has. What the others break with
- * one thread alone, in any list, is left out for them: the rest is worth testing.
- */
-bool uml_mended(void);
-
 /* ---- operations ---- */
 
 enum reach { OWN, WHOLE, NOWHERE };

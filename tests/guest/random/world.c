@@ -15,15 +15,6 @@
 /* Of the pages that pagemap calls absent, one in this many is read at a rest. */
 #define LOOK_AT_ONE_IN 16
 
-bool uml_mended(void)
-{
-	const char *point = getenv("POINT");
-
-	if (!point || !*point)
-		return reclaimed(1);
-	return strncmp(point, "base", 4) && strncmp(point, "series", 6) && !(*point >= '1' && *point <= '8');
-}
-
 static void *memory(size_t size, int flags)
 {
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
