@@ -52,7 +52,13 @@ list() {
 	done
 }
 
-sample() { list | cut -d' ' -f1 | awk -v n="$1" '{ name[NR - 1] = $0 } END { for (i = 0; i < n && i < NR; i++) print name[int(i * NR / (n < NR ? n : NR))] }'; }
+sample() {
+	local name
+	for name in $(list | cut -d' ' -f1); do
+		# Races take their time to tell, which a sample has not.
+		[[ $(field "$name" Caught-by) == *race-* ]] || echo "$name"
+	done | awk -v n="$1" '{ name[NR - 1] = $0 } END { for (i = 0; i < n && i < NR; i++) print name[int(i * NR / (n < NR ? n : NR))] }'
+}
 
 # control FLAVOUR: as kernel.sh, which tells what it does.
 control() { "$UML_DIR/kernel.sh" "$P" "$1" | tail -n 1; }
