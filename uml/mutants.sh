@@ -82,10 +82,12 @@ built() {
 
 declare -A BASE=() # flavour -> directory of the kernel without a bug
 
-# build NAME: the kernel, kept in OUT/NAME. BASE is there.
+# build NAME: the kernel, kept in OUT/NAME. BASE is there. In a subshell, which ends the lock.
 build() {
 	local f patch dir
 	f=$(flavour "$1") && patch=$(patch_of "$1") || exit
+	! built "$1" || return 0
+	lock "$BUILD/.mutants.lock" "a mutant is being built"
 	! built "$1" || return 0
 	dir=$(UMLAB_POINT=mutant PATCHES=$patch "$UML_DIR/kernel.sh" "$P" "$f" | tail -n 1) || exit
 	mkdir -p "$OUT/$1" && rm -f "$OUT/$1/umlab.info" && cp "$dir/linux" "$OUT/$1/linux.tmp" &&
@@ -113,7 +115,7 @@ list) list ;;
 field) field "$2" "$3" ;;
 control) control "${2:-fast}" ;;
 sample) sample "${2:?how many}" ;;
-build) shift; lock "$BUILD/.mutants.lock" "mutants are being built"; build_all "$@" ;;
+build) shift; build_all "$@" ;;
 built) built "$2" ;;
 *) usage "which? list, sample N, field NAME FIELD, control FLAVOUR, build NAME... or built NAME" ;;
 esac
