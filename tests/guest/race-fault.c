@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "lib/guest.h"
 #include "lib/inject.h"
@@ -116,59 +115,6 @@ START_TEST(faults_while_the_batches_run_out)
 
 	ledger_open(map_anon(24), 24, 1);
 	race(parties, 5, RACE_MS);
-	ledger_close(the_ledger());
-}
-END_TEST
-
-/* mmu_gather holds 7 pages in itself and gets one batch for 509 more: all of them are freed
- * at once, at the end of which it may be scheduled away. They are touched in user space, for
- * the host to have mappings of them that may be stale then. */
-static void reclaimer_of_a_batch(struct party *me)
-{
-	struct ledger *l = the_ledger();
-
-	for (size_t page = TABLE_PAGES - 4; page < 2 * TABLE_PAGES; page++)
-		*(volatile char *)(l->base + page * PAGE + PAGE / 2) = 1;
-	inject_start("__tlb_remove_folio_pages", 1, EVERY_TIME);
-	ledger_empty(l, 0, 2, op_dontneed);
-	if (!inject_hits())
-		race_wrong("%s: no allocation of a batch page failed: the injection missed", me->name);
-}
-
-/* Takes pages that were just freed, for a file, and then looks whether the range still shows
- * some: what is freed before it is flushed is found in the hands of its next owner. */
-static void grabber(struct party *me)
-{
-	static unsigned long foreign[64 * PAGE / sizeof(long)];
-	static int file = -1;
-
-	if (file < 0) {
-		file = memfd_create("grabber", MFD_CLOEXEC);
-		memset(foreign, 0x77, sizeof(foreign));
-	}
-	if (pwrite(file, foreign, sizeof(foreign), 0) != (ssize_t)sizeof(foreign))
-		race_wrong("%s: pwrite: %s", me->name, strerror(errno));
-	/* In the second table, where all were touched: a fault would bring the mappings up to date. */
-	for (int i = 0; i < 32; i++) {
-		const size_t page = TABLE_PAGES + party_random(me, TABLE_PAGES);
-		const struct ledger_floor floor = ledger_floor(the_ledger(), page);
-		const unsigned long *word = (unsigned long *)(the_ledger()->base + page * PAGE);
-
-		ledger_judge(the_ledger(), page, 0, __atomic_load_n(word, __ATOMIC_SEQ_CST), &floor, me->name);
-	}
-	if (ftruncate(file, 0) < 0)
-		race_wrong("%s: ftruncate: %s", me->name, strerror(errno));
-}
-
-START_TEST(freed_pages_are_out_of_reach)
-{
-	static const struct party parties[] = {
-		PARTY("reclaimer of a batch", reclaimer_of_a_batch, BUSY, 20, NULL),
-		PARTY("grabber", grabber, URGENT, 20, NULL),
-	};
-
-	ledger_open(map_anon(2), 2, 1);
-	race(parties, 2, 2 * RACE_MS);
 	ledger_close(the_ledger());
 }
 END_TEST
@@ -346,7 +292,6 @@ int main(int argc, char **argv)
 	suite_add_race(faults_in_the_same_table);
 	suite_add_race(faults_while_the_lock_is_dropped);
 	suite_add_race(faults_while_the_batches_run_out);
-	suite_add_race(freed_pages_are_out_of_reach);
 	suite_add_race(two_reclaim_the_same_tables);
 	suite_add_race(pages_are_emptied_and_advised_meanwhile);
 	suite_add_race(faults_at_the_edges_of_a_table);
