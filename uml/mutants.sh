@@ -3,7 +3,7 @@
 # Kernels with a planted bug each, from uml/patches/mutants/NN-NAME.patch.
 #
 # Usage: mutants.sh list                 one line a mutant: NAME FLAVOUR
-#        mutants.sh sample N             the names of N, spread over the list
+#        mutants.sh sample N             the names of N, spread over those that are caught in seconds
 #        mutants.sh field NAME FIELD     the values of a header field of its, one a line
 #        mutants.sh control FLAVOUR      builds the kernel without a bug; prints its directory
 #        mutants.sh build NAME...        builds them; prints build/mutants/NAME of each, with
@@ -55,8 +55,8 @@ list() {
 sample() {
 	local name
 	for name in $(list | cut -d' ' -f1); do
-		# Races take their time to tell, which a sample has not.
-		[[ $(field "$name" Caught-by) == *race-* ]] || echo "$name"
+		# Those that a test catches within seconds: their header says so.
+		[ "$(field "$name" Sample)" != quick ] || echo "$name"
 	done | awk -v n="$1" '{ name[NR - 1] = $0 } END { for (i = 0; i < n && i < NR; i++) print name[int(i * NR / (n < NR ? n : NR))] }'
 }
 

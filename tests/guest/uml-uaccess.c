@@ -20,7 +20,7 @@
 
 #define RACE_MS 1500
 /* Time-out of a race: it is longer where it must fail, or where ROUNDS says so. */
-#define RACE_SECONDS (race_rounds(0) ? 3600 : 60)
+#define RACE_SECONDS (race_rounds(0) ? 3600 : 100)
 #define WORDS (PAGE / sizeof(uint32_t))
 
 /* A file whose page n is full of the word n + 1: no word of it is 0. */

@@ -63,7 +63,7 @@ int uml_mended(void);
 
 /*
  * How long a race is to go on, in ms: `ms` where the kernel is expected to stand it, and
- * 20 s where the test must fail (environment: KNOWN_BUG), which ends it when it does.
+ * 60 s where the test must fail (environment: KNOWN_BUG), which ends it when it does.
  */
 long race_ms(long ms);
 

@@ -170,7 +170,7 @@ int uml_mended(void)
 
 long race_ms(long ms)
 {
-	return getenv("KNOWN_BUG") ? 20000 : ms;
+	return getenv("KNOWN_BUG") ? 60000 : ms;
 }
 
 long race_rounds(long rounds)
