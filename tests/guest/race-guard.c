@@ -101,7 +101,7 @@ END_TEST
 START_TEST(installed_while_the_lock_is_dropped)
 {
 	race_for_it(taker_short_of_memory);
-	require(inject_hits() > 100 || (!uml_mended() && reclaimed(1)), "%d allocations of a batch page failed: the injection missed", inject_hits());
+	require(skipped() || inject_hits() > 100, "%d allocations of a batch page failed: the injection missed", inject_hits());
 }
 END_TEST
 

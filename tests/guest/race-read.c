@@ -30,15 +30,6 @@ static int known_efault(void)
 	return !reclaimed(1);
 }
 
-/* With another CPU the kernel may even die of it there. */
-static int kernel_would_panic(void)
-{
-	if (!contents_prove_nothing())
-		return 0;
-	skip("read(2) into pages that another CPU takes away can panic UML, and before the series nothing mends that (docs/uml-bugs.md, 2; uml-uaccess)");
-	return 1;
-}
-
 /* Has the kernel write the word: it copies it from a file. */
 static int store_by_pread(struct party *me, unsigned long *to, unsigned long value)
 {
@@ -112,8 +103,6 @@ START_TEST(read_and_write_into_the_range)
 		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
 	};
 
-	if (kernel_would_panic())
-		return;
 	ledger_open(map_anon(1), 1, 2);
 	race(parties, 7, RACE_MS);
 	ledger_close(the_ledger());
@@ -149,8 +138,6 @@ START_TEST(pread_head_on)
 		PARTY("pread burst", pread_burst, BUSY, 100, NULL),
 	};
 
-	if (kernel_would_panic())
-		return;
 	ledger_open(map_anon(1), 1, 2);
 	race(parties, 2, 2 * RACE_MS);
 	ledger_close(the_ledger());
@@ -166,8 +153,6 @@ START_TEST(urgent_reads_into_tables_that_come_and_go)
 		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
 	};
 
-	if (kernel_would_panic())
-		return;
 	ledger_open(map_anon(1), 1, 2);
 	race(parties, 4, RACE_MS);
 	ledger_close(the_ledger());

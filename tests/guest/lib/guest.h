@@ -76,6 +76,22 @@ long race_rounds(long rounds);
  */
 void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether the running test has been skipped. */
+int skipped(void);
+
+/*
+ * Skips the running test, for the bugs named, on a kernel in which they are not mended (uml_mended()).
+ * Returns whether it did: return then.
+ */
+int skip_unmended(const char *bugs);
+
+/*
+ * The same for a race that UML's own bugs would fail by chance, for which the change under
+ * test can do nothing: where tables are reclaimed, or with two CPUs. Where the test is known
+ * to fail for them (environment: KNOWN_BUG) it runs.
+ */
+int skip_unmended_race(void);
+
 /* The place of an expectation, "vmpte.c:17": it ends every message. */
 #define HERE		__FILE_NAME__ ":" TEXT_OF(__LINE__)
 #define TEXT_OF(x)	TEXT_OF_(x)

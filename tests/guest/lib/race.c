@@ -51,18 +51,6 @@ void race_wrong(const char *fmt, ...)
 	end_race();
 }
 
-static int distrusted;
-
-int contents_prove_nothing(void)
-{
-	return !reclaimed(1) && (distrusted || sysconf(_SC_NPROCESSORS_ONLN) > 1);
-}
-
-void distrust_contents_before_series(void)
-{
-	distrusted = 1;
-}
-
 unsigned long party_random(struct party *me, unsigned long below)
 {
 	unsigned long x = me->random;
@@ -169,10 +157,8 @@ void race(const struct party *list, size_t n, int ms)
 	double start = now_ms(), took;
 	int short_of_rounds;
 
-	if (!uml_mended() && reclaimed(1)) {
-		skip("UML's own bugs would fail a race by chance on this kernel (docs/uml-bugs.md, 1 to 3); uml/patches/fixes mends them");
+	if (skip_unmended_race())
 		return;
-	}
 	open_field(list, n);
 	/* Processes first: forked before there are threads. */
 	for (size_t i = 0; i < n; i++) {
@@ -222,7 +208,7 @@ static void tenant_verify(struct party *me, const unsigned long *got,
 {
 	size_t i = 0;
 
-	if (contents_prove_nothing() || memcmp(got, wrote, TENANT_WORDS * sizeof(long)) == 0)
+	if (memcmp(got, wrote, TENANT_WORDS * sizeof(long)) == 0)
 		return;
 	while (got[i] == wrote[i])
 		i++;

@@ -52,18 +52,6 @@ void race_wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Is the race over? For a party with a loop of its own in step(). */
 int race_over(void);
 
-/*
- * UML with several CPUs does not stop what runs on another one when it takes pages away
- * (docs/uml-bugs.md, 3). With the series there are kernels that mend it, before it there
- * are none: there what is read proves nothing, and neither the ledger nor the tenant
- * judges it. Survival, counters and leaks are judged everywhere.
- */
-int contents_prove_nothing(void);
-
-/* For a race that meets another of UML's bugs before the series: there its contents prove nothing
- * with one CPU either. */
-void distrust_contents_before_series(void);
-
 /* A number from 0 to below - 1. */
 unsigned long party_random(struct party *me, unsigned long below);
 

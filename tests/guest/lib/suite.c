@@ -180,6 +180,13 @@ long race_rounds(long rounds)
 	return env && *env ? atol(env) : rounds;
 }
 
+static int skipping;
+
+int skipped(void)
+{
+	return skipping;
+}
+
 void skip(const char *fmt, ...)
 {
 	char reason[256], line[300];
@@ -193,4 +200,20 @@ void skip(const char *fmt, ...)
 	len = snprintf(line, sizeof(line), "# SKIP %s\n", reason);
 	if (write(STDOUT_FILENO, line, (size_t)len) != len)
 		require(0, "skip: cannot write the reason: %s", reason);
+	skipping = 1;
+}
+
+int skip_unmended(const char *bugs)
+{
+	if (uml_mended())
+		return 0;
+	skip("this kernel has UML's own bugs, which uml/patches/fixes mends: %s", bugs);
+	return 1;
+}
+
+int skip_unmended_race(void)
+{
+	if (getenv("KNOWN_BUG") || (!reclaimed(1) && sysconf(_SC_NPROCESSORS_ONLN) == 1))
+		return 0;
+	return skip_unmended("they fail a race by chance: docs/uml-bugs.md, 1 to 3");
 }
