@@ -92,7 +92,7 @@ START_TEST(random_operations)
 	double start = now_ms(), end = start + (double)env_number("RANDOM_SECONDS", SECONDS) * 1e3;
 
 	/* A round in some hundred would fail, for which the change under test can do nothing. */
-	if (!only && skip_unmended("freed pages are used by chance: docs/uml-bugs.md; SEED= runs it all the same"))
+	if (!only && skip_unmended_race())
 		return;
 	kmsg_open();
 	/* Without a disk MADV_PAGEOUT finds less to do, and all else is the same. */

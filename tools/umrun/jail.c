@@ -118,6 +118,7 @@ static _Noreturn void run_inside(const struct cell *c, const struct wires *w, ch
 	if (read(w->go[0], &go, 1) != 1)
 		_exit(EXIT_UMRUN);
 	tie_to_parent(w->go[0]);
+	place_stay(c->cpu);
 	pid = fork();
 	if (pid < 0)
 		jail_report_error(c->report, "fork", "the kernel");
@@ -210,6 +211,7 @@ struct jail jail_start(const struct options *o, const struct kernel *k,
 		.share = o->share ? must(realpath(o->share, NULL)) : "",
 		.share_ro = o->share_ro ? must(realpath(o->share_ro, NULL)) : "",
 		.channel = w.channel[1], .log = w.log[1], .report = w.report[1],
+		.cpu = place_take(o),
 	};
 	struct jail j = { .channel = w.channel[0], .log = w.log[0], .report = w.report[0] };
 

@@ -6,7 +6,7 @@
  *	kernel.c   which kernel that means		deps.c    a program's libraries
  *	limits.c   what this host allows		jail.c    where the kernel runs
  *	root.c     ... and what it sees there		boot.c    its command line
- *	relay.c    streams, signals, time-out
+ *	place.c    ... and on which CPU			relay.c   streams, signals, time-out
  *	klog.c     the kernel log			kmem.c    the kernel's memory, symbols
  *	hang.c     where a guest hangs			watch.c   the kernel's last moment
  *	verdict.c  who decided the exit status		result.c  the JSON of --result
@@ -145,11 +145,16 @@ struct cell {
 	unsigned long long disk;	/* bytes of the scratch disk, or 0 */
 	const char *kernel;	/* its file */
 	const char *share, *share_ro;	/* host folders, or "" */
+	int cpu;		/* of the host, to stay on; -1: any */
 	int image;		/* descriptor of the initramfs */
 	int channel, log;	/* descriptors that become UML's 3, and 1 and 2 */
 	int report;		/* a socket to umrun, see jail.c */
 };
 _Noreturn void root_enter(const struct cell *c, char **argv);
+
+/* place.c */
+int place_take(const struct options *o);
+void place_stay(int cpu);
 
 /* watch.c */
 bool watch_begin(pid_t kernel);

@@ -175,7 +175,12 @@ bool model_absent(struct me *me, struct region *r, unsigned int page)
 				  stamp_text(p->want[slot], want, sizeof(want)));
 			return false;
 		}
-		p->want[slot] = p->base[slot];
+		/*
+		 * Gone for good when who took it is through. Until then the entry may be cleared
+		 * and not yet flushed: the page can still be read, and rightly so.
+		 */
+		if (!p->lazy && !atomic_load(&r->table[page / TABLE_PAGES].running))
+			p->want[slot] = p->base[slot];
 	}
 	return true;
 }
