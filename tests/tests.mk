@@ -6,7 +6,8 @@ TESTS_LIB := $(wildcard tests/guest/lib/*.c)
 TESTS_SUITES := $(filter-out ptworkload,$(notdir $(basename $(wildcard tests/guest/*.c))))
 TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
-# Without a point asked for: with the series and its mends, and before both with the opposite expectation.
+# Without a point asked for: with the series and its mends, and before both with the opposite
+# expectation and in seccomp mode, so that the run sees all modes.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
 TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
@@ -27,8 +28,10 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LIN
 	@set -- ; for f in $(TESTS_FLAVOURS); do \
 		for point in $(TESTS_POINTS); do \
 			dir=$$($(UML_ENV) uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+			$(if $(TESTS_KNOWN),[ $$point != base ] || set -- "$$@" --one-cpu seccomp/1;) \
 			set -- "$$@" "$(if $(LINUX)$(PATCHES),,$$point=)$$dir"; \
 		done; \
+		set -- "$$@" --one-cpu ptrace/1; \
 		for point in $(TESTS_KNOWN); do \
 			! [ build/points/fixed -ef build/points/$$point ] || continue; \
 			dir=$$(uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \

@@ -233,6 +233,8 @@ rm -f "$dir/options"
 run --jobs 1 --modes 'seccomp/1' "other=$dir/kernel"
 is "$(grep -o 'other/fast/[^ ]*' <<< "$OUT" | paste -sd' ')" "other/fast/seccomp1" "--modes overrules it; a kernel has the name it is given"
 is "$(paste -sd, "$dir/options")" "--cpus 1,--append seccomp=on" "seccomp on one CPU is asked for"
+run --jobs 1 "one=$dir/kernel" --one-cpu seccomp/1 "two=$dir/kernel"
+is "$(grep -oE '(one|two)/fast/[^ ]*' <<< "$OUT" | sort -u | paste -sd' ')" "one/fast/ptrace1 one/fast/seccomp2 two/fast/seccomp1 two/fast/seccomp2" "--one-cpu holds for the kernels behind it"
 run --modes 'seccomp/3' "$dir/kernel"
 like "$OUT / $STATUS" '^tests/run: --modes: seccomp/3: no such mode.* / 2$' "an unknown mode is refused"
 
