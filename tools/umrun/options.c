@@ -30,7 +30,7 @@ static const struct argp_option option_list[] = {
 	{ "kernel", OPT_KERNEL, "FILE", 0, "Boot this UML kernel instead", 0 },
 	{ "append", OPT_APPEND, "ARGS", 0, "More of the kernel's command line, separated by spaces", 0 },
 	{ 0, 0, 0, 0, "The machine:", 2 },
-	{ "cpus", OPT_CPUS, "N", 0, "CPUs, 1 to 64 (default: 1, in UML's ptrace mode; more use its seccomp mode)", 0 },
+	{ "cpus", OPT_CPUS, "N", 0, "CPUs, 1 to 64 (default: 1, in UML's ptrace mode and kept on one CPU of the host; more use its seccomp mode)", 0 },
 	{ "mem", OPT_MEM, "SIZE", 0, "Memory, with K, M or G (default: 512M)", 0 },
 	{ "disk", OPT_DISK, "SIZE", 0, "An empty disk, /dev/ubda, for this run alone; it takes host memory as it is written", 0 },
 	{ "share", OPT_SHARE, "DIR", 0, "This host folder is /share inside, read-write", 0 },
