@@ -70,3 +70,14 @@ judge_known()
 		printf '%s\n' "FAIL${FS}1$FS$name$FS$us${FS}passed, but tests/known-bugs.txt says that it must fail here ($bug): mended? then take its line out" > "$file"
 	fi
 }
+
+# bugs_like POINT PT_RECLAIM: the point whose known bugs a kernel may have. A tree of the
+# user's (LINUX=) is like the point that its Kconfig amounts to, and as with PATCHES= what
+# comes behind the + may have mended them.
+bugs_like()
+{
+	case $1 in
+	tree-*) if [ "$2" = y ]; then echo series+tree; else echo base+tree; fi ;;
+	*) echo "$1" ;;
+	esac
+}
