@@ -16,8 +16,8 @@ TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINU
 TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
-# One more than there are CPUs: some wait.
-TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 1))))
+# More than there are CPUs: they wait now and then.
+TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 2))))
 
 .PHONY: check check-all soak coverage guest-tests
 

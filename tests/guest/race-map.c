@@ -54,8 +54,6 @@ START_TEST(mapped_over_meanwhile)
 		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
 	};
 
-	if (skip_unmended("mapping over a full table leaves stale host mappings: docs/uml-bugs.md, 1"))
-		return;
 	ledger_open(map_anon(2), 2, 1);
 	race(parties, 6, RACE_MS);
 	ledger_close(the_ledger());
@@ -181,8 +179,6 @@ START_TEST(unmapped_and_mapped_again_meanwhile)
 		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
 	};
 
-	if (skip_unmended("mapping over a full table leaves stale host mappings: docs/uml-bugs.md, 1"))
-		return;
 	ledger_open(map_anon(2), 2, 1);
 	the_ledger()->lossy = 1;
 	race(parties, 6, RACE_MS);
@@ -229,8 +225,6 @@ START_TEST(moved_meanwhile)
 		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
 	};
 
-	if (skip_unmended("mapping over a full table leaves stale host mappings: docs/uml-bugs.md, 1"))
-		return;
 	ledger_open(map_far_away(2), 2, 1);
 	the_ledger()->lossy = 1;
 	other_place = FAR_AWAY + 16 * TABLE_SPAN;

@@ -13,11 +13,16 @@ places() { find "$dir/tmp" "$dir/home" -mindepth 1; ls -A /dev/shm | grep -i -e 
 # after SIGNAL DELAY WANT NAME PROGRAM...: a run that gets the signal after that many seconds.
 after()
 {
-	local signal=$1 delay=$2 want=$3 name=$4 began kin
+	local signal=$1 delay=$2 want=$3 name=$4 began kin i
 	shift 4
 	start "$@"
 	sleep "$delay"
-	kin=$(family $PID)
+	# On a busy machine there may be none yet.
+	for ((i = 0; i < 200; i++)); do
+		kin=$(family $PID)
+		[ -z "$kin" ] || break
+		sleep 0.01
+	done
 	began=$(date +%s%N)
 	kill -"$signal" $PID
 	wait $PID 2>/dev/null

@@ -87,8 +87,8 @@ int skip_unmended(const char *bugs);
 
 /*
  * The same for a race that UML's own bugs would fail by chance, for which the change under
- * test can do nothing: where tables are reclaimed, or with two CPUs. Where the test is known
- * to fail for them (environment: KNOWN_BUG) it runs.
+ * test can do nothing. Where the test is known to fail for them (environment: KNOWN_BUG)
+ * it runs.
  */
 int skip_unmended_race(void);
 
