@@ -5,8 +5,6 @@
  * flushed yet: tlb_finish_mmu() has to flush for it what it has not gathered itself.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,20 +25,14 @@ static unsigned long state(void)
 	return __atomic_load_n(&rounds, __ATOMIC_SEQ_CST);
 }
 
-static void advise_or_lose(struct party *me, size_t len, int advice)
-{
-	if (madvise(map, len, advice) < 0)
-		race_wrong("%s: madvise %d: %s", me->name, advice, strerror(errno));
-}
-
 /* Fills the tables, and empties them in one call. */
 static void first(struct party *me)
 {
-	advise_or_lose(me, TABLES * TABLE_SPAN, MADV_POPULATE_WRITE);
+	race_advise(me, map, TABLES * TABLE_SPAN, MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE");
 	for (size_t page = 0; page < PAGES; page++)
 		__atomic_store_n(map + page * WORDS, 0xf111ed0000UL + page, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&rounds, 1, __ATOMIC_SEQ_CST);
-	advise_or_lose(me, TABLES * TABLE_SPAN, MADV_DONTNEED);
+	race_advise(me, map, TABLES * TABLE_SPAN, MADV_DONTNEED, "MADV_DONTNEED");
 	__atomic_add_fetch(&rounds, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -51,7 +43,7 @@ static void second(struct party *me)
 
 	if (!(before & 1))
 		return;
-	advise_or_lose(me, PAGES * PAGE, MADV_DONTNEED);
+	race_advise(me, map, PAGES * PAGE, MADV_DONTNEED, "MADV_DONTNEED");
 	for (size_t page = 0; page < PAGES; page++) {
 		const unsigned long got = __atomic_load_n(map + page * WORDS, __ATOMIC_SEQ_CST);
 

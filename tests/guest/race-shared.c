@@ -38,10 +38,8 @@ static long lost_kb(void)
 /* Fills the table with dirty pages in the kernel, and empties it. */
 static void taker(struct party *me)
 {
-	if (madvise(map, TABLE_SPAN, MADV_POPULATE_WRITE) < 0)
-		race_wrong("%s: MADV_POPULATE_WRITE: %s", me->name, strerror(errno));
-	if (madvise(map, TABLE_SPAN, MADV_DONTNEED) < 0)
-		race_wrong("%s: MADV_DONTNEED: %s", me->name, strerror(errno));
+	race_advise(me, map, TABLE_SPAN, MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE");
+	race_advise(me, map, TABLE_SPAN, MADV_DONTNEED, "MADV_DONTNEED");
 }
 
 /* The same, short of memory for batches: the lock is dropped every few pages. */

@@ -23,10 +23,8 @@ static long tainted;
 /* Fills the table with dirty pages in the kernel, and empties it. */
 static void taker(struct party *me)
 {
-	if (madvise(map, TABLE_SPAN, MADV_POPULATE_WRITE) < 0)
-		race_wrong("%s: MADV_POPULATE_WRITE: %s", me->name, strerror(errno));
-	if (madvise(map, TABLE_SPAN, MADV_DONTNEED) < 0)
-		race_wrong("%s: MADV_DONTNEED: %s", me->name, strerror(errno));
+	race_advise(me, map, TABLE_SPAN, MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE");
+	race_advise(me, map, TABLE_SPAN, MADV_DONTNEED, "MADV_DONTNEED");
 }
 
 /* The kernel's complaint is the failure, and ends the race at once. */
@@ -47,8 +45,7 @@ static void puncher(struct party *me)
 
 static void remover(struct party *me)
 {
-	if (madvise((char *)map + TABLE_SPAN - PAGE, PAGE, MADV_REMOVE) < 0)
-		race_wrong("%s: MADV_REMOVE: %s", me->name, strerror(errno));
+	race_advise(me, (char *)map + TABLE_SPAN - PAGE, PAGE, MADV_REMOVE, "MADV_REMOVE");
 	look(me);
 }
 

@@ -51,6 +51,12 @@ void race_wrong(const char *fmt, ...)
 	end_race();
 }
 
+void race_advise(struct party *me, void *at, size_t len, int advice, const char *name)
+{
+	if (madvise(at, len, advice) < 0)
+		race_wrong("%s: %s: %s", me->name, name, strerror(errno));
+}
+
 unsigned long party_random(struct party *me, unsigned long below)
 {
 	unsigned long x = me->random;

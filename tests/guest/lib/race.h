@@ -49,6 +49,9 @@ void suite_add_race(const TTest *test);
 /* Ends the race as a failure. The first caller's message is the test's. */
 void race_wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* madvise(); a failure fails the race. name: of the advice, for the message. */
+void race_advise(struct party *me, void *at, size_t len, int advice, const char *name);
+
 /* Is the race over? For a party with a loop of its own in step(). */
 int race_over(void);
 
