@@ -15,12 +15,6 @@ check_modes()
 	done <<< "$1 "
 }
 
-# modes_for SUITE ONE_CPU: the modes to run a guest suite in; ONE_CPU for ptrace/1.
-modes_for()
-{
-	if [ "$MODES" = default ]; then printf '%s\n' "${MODES_OF[$1]//ptrace\/1/$2}"; else printf '%s\n' "$MODES"; fi
-}
-
 # mode_options MODE: sets MODE_OPTIONS, umrun's for it. ptrace mode has one CPU.
 mode_options()
 {

@@ -6,18 +6,18 @@ TESTS_LIB := $(wildcard tests/guest/lib/*.c)
 TESTS_SUITES := $(filter-out ptworkload,$(notdir $(basename $(wildcard tests/guest/*.c))))
 TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
-# Without a point asked for: with the series and its mends, and before both with the opposite
-# expectation and in seccomp mode, so that the run sees all modes.
+# Without a point asked for: with the series and its mends, and before both what differs there.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
 TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
 # The host suite of gdb wants a debug kernel, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
 TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
+TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
 # More than there are CPUs: they wait now and then.
-TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 2))))
+TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 3))))
 
 .PHONY: check check-all soak coverage guest-tests
 
@@ -28,10 +28,9 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LIN
 	@set -- ; for f in $(TESTS_FLAVOURS); do \
 		for point in $(TESTS_POINTS); do \
 			dir=$$($(UML_ENV) uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
-			$(if $(TESTS_KNOWN),[ $$point != base ] || set -- "$$@" --one-cpu seccomp/1;) \
+			$(if $(TESTS_DIFFERING),[ $$point != base ] || set -- "$$@" --differing;) \
 			set -- "$$@" "$(if $(LINUX)$(PATCHES),,$$point=)$$dir"; \
 		done; \
-		set -- "$$@" --one-cpu ptrace/1; \
 		for point in $(TESTS_KNOWN); do \
 			! [ build/points/fixed -ef build/points/$$point ] || continue; \
 			dir=$$(uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
@@ -45,6 +44,7 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LIN
 
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
+check-all: TESTS_DIFFERING =
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode
 
 MINUTES ?= 10

@@ -13,6 +13,7 @@ KIND_TESTS(shared)
 int main(int argc, char **argv)
 {
 	suite_begin("anonymous", argc, argv);
+	suite_differs();
 	KIND_ADD(private);
 	KIND_ADD(shared);
 	return suite_end();

@@ -95,6 +95,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("contents", argc, argv);
+	suite_modes("ptrace/1");
+	suite_differs();
 	suite_add(pages_read_zero_afterwards);
 	suite_add(neighbouring_tables_keep_their_data);
 	suite_add(neighbouring_pages_keep_their_data);

@@ -341,6 +341,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("exit-levels", argc, argv);
+	suite_differs();
 	suite_add(tables_of_all_levels);
 	suite_add(upper_tables_over_reclaimed_ones);
 	suite_add(upper_tables_over_some_reclaimed_ones);

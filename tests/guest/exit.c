@@ -122,6 +122,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("exit", argc, argv);
+	suite_modes("ptrace/1");
 	suite_add(exit_leaves_no_tables);
 	suite_add(exit_after_dontneed_leaves_no_tables);
 	suite_add(exit_after_dontneed_of_half_leaves_no_tables);

@@ -120,7 +120,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("fault-fails", argc, argv);
-	suite_modes("seccomp/2");
+	suite_differs();
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add(no_memory_for_the_table_of_a_touch);
 	suite_add(no_memory_for_the_table_of_a_copy);
 	suite_add(killed_while_the_fault_waits);

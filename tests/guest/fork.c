@@ -129,6 +129,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("fork", argc, argv);
+	suite_modes("ptrace/1");
+	suite_differs();
 	suite_add(child_gives_back_parent_keeps);
 	suite_add(parent_gives_back_child_keeps);
 	suite_add(copied_pages_of_the_child_do_not_reach_the_parent);

@@ -90,6 +90,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("freed-once", argc, argv);
+	suite_differs();
 	suite_add(tables_of_a_batch);
 	suite_add(tables_of_two_batches);
 	suite_add(tables_alone);

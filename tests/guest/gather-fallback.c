@@ -195,6 +195,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("gather-fallback", argc, argv);
+	suite_differs();
 	suite_add(every_table_goes_alone);
 	suite_add(alone_until_a_batch_is_to_be_had);
 	suite_add(alone_after_a_full_batch);

@@ -213,7 +213,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("gather-grace", argc, argv);
-	suite_modes("seccomp/2");
+	suite_differs();
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add(madvise_keeps_tables_for_a_grace_period);
 	suite_add(munmap_keeps_tables_for_a_grace_period);
 	suite_add(madvise_alone_keeps_tables_for_a_grace_period);

@@ -354,6 +354,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("guard", argc, argv);
+	suite_differs();
 	suite_add(marker_anywhere_keeps_its_table);
 	suite_add(markers_in_memory_never_touched);
 	suite_add(installing_over_data_drops_it_and_keeps_the_tables);

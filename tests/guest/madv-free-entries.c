@@ -105,6 +105,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("madv-free-entries", argc, argv);
+	suite_differs();
 	suite_add_slow(slots_of_a_child_are_kept, 60);
 	suite_add_slow(pages_from_the_disk_that_a_child_shares_are_kept, 60);
 	suite_add(poison_goes);

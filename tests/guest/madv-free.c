@@ -213,6 +213,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("madv-free", argc, argv);
+	suite_differs();
 	suite_add(all_tables_stay);
 	suite_add(one_page_at_each_place_stays);
 	suite_add(range_without_tables_gets_none);

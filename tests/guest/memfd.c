@@ -101,9 +101,59 @@ START_TEST(copies_outlive_a_hole_and_not_an_end)
 }
 END_TEST
 
+/* Copies of every third page, the file's own pages between them. */
+START_TEST(copies_and_pages_of_the_file_in_one_table)
+{
+	const size_t len = 2 * TABLE_SPAN;
+	char *map = kind_map(&private, 2, NULL);
+	long start = vmpte_kb();
+
+	expect_filled_by_all(map, len, FILE_SEED);
+	for (size_t i = 0; i < len; i += 3 * PAGE)
+		fill(map + i, PAGE, 1);
+	dontneed(map, len);
+	expect_tables(start, 2 - reclaimed(2));
+	expect_filled_by_all(map, len, FILE_SEED);
+}
+END_TEST
+
+START_TEST(other_mapping_of_the_file_keeps_its_tables)
+{
+	const size_t len = 2 * TABLE_SPAN;
+	int fd;
+	char *one = kind_map(&shared, 2, &fd), *two = arena_take(2);
+	long start = vmpte_kb();
+
+	map_at(two, len, MAP_SHARED, fd, 0);
+	fill(one, len, 1);
+	expect_filled_from(two, one, len, 1);
+	expect_tables(start, 4);
+	dontneed(one, len);
+	expect_tables(start, 4 - reclaimed(2));
+	/* What is written through the one comes back in the other. */
+	fill(two, len, 2);
+	expect_filled_from(one, two, len, 2);
+}
+END_TEST
+
+/* Tables follow addresses: an odd offset in the file changes nothing. */
+START_TEST(mapped_at_an_odd_offset)
+{
+	char *map = arena_take(1);
+	long start = vmpte_kb();
+
+	map_at(map, TABLE_SPAN, MAP_SHARED, new_memfd(2 * TABLE_SPAN), 5 * PAGE);
+	fill(map, TABLE_SPAN, 1);
+	dontneed(map, TABLE_SPAN);
+	expect_tables(start, 1 - reclaimed(1));
+	expect_filled_by_all(map, TABLE_SPAN, 1);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	suite_begin("memfd", argc, argv);
+	suite_differs();
 	KIND_ADD(shared);
 	KIND_ADD(private);
 	suite_add(shared_behind_the_end_of_the_file);
@@ -111,5 +161,8 @@ int main(int argc, char **argv)
 	suite_add(sealed_and_read_only);
 	suite_add(hole_punched_while_the_table_is_gone);
 	suite_add(copies_outlive_a_hole_and_not_an_end);
+	suite_add(copies_and_pages_of_the_file_in_one_table);
+	suite_add(other_mapping_of_the_file_keeps_its_tables);
+	suite_add(mapped_at_an_odd_offset);
 	return suite_end();
 }

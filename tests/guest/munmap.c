@@ -270,6 +270,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("munmap", argc, argv);
+	suite_modes("ptrace/1");
+	suite_differs();
 	suite_add(lone_page_frees_three_levels);
 	suite_add(upper_levels_go_after_the_table_was_reclaimed);
 	suite_add(neighbour_in_the_same_gigabyte_keeps_the_upper_levels);

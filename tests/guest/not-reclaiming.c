@@ -111,6 +111,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("not-reclaiming", argc, argv);
+	suite_differs();
 	suite_add(madv_free_keeps_tables);
 	suite_add(madv_cold_keeps_tables_and_data);
 	suite_add(mlocked_range_is_refused);

@@ -118,7 +118,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-shared", argc, argv);
-	suite_modes("seccomp/2");
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add_race(written_while_it_is_emptied);
 	suite_add_race(written_while_the_lock_is_dropped);
 	return suite_end();

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 	/* A list of operations is long for a reason of a test. */
 	setenv("CK_MAX_MSG_SIZE", "32768", 1);
 	suite_begin("random", argc, argv);
-	suite_modes("seccomp/2");
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add_slow(random_operations, (int)(strtoul(getenv("RANDOM_SECONDS") ? getenv("RANDOM_SECONDS") : "0", NULL, 10) +
 						SECONDS + SHRINK_SECONDS + ROUND_SECONDS));
 	return suite_end();

@@ -418,6 +418,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("swap", argc, argv);
+	suite_differs();
 	suite_add(slots_and_tables_are_freed);
 	suite_add(contents_come_back_from_the_disk);
 	suite_add(neighbours_keep_their_entries);

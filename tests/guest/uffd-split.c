@@ -112,7 +112,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("uffd-split", argc, argv);
-	suite_modes("seccomp/2");
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add(mapping_is_split_meanwhile);
 	suite_add(mapping_goes_meanwhile);
 	return suite_end();

@@ -400,6 +400,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("uffd", argc, argv);
+	suite_differs();
 	suite_add(missing_pages_are_asked_for_again);
 	suite_add(answers_from_another_cpu);
 	suite_add(writes_are_asked_for_too);

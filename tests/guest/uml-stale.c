@@ -279,7 +279,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("uml-stale", argc, argv);
-	suite_modes("seccomp/2");
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add_slow(tail_behind_a_partial_flush_is_unmapped, race_rounds(0) ? 3600 : 100);
 	suite_add(table_populated_again_before_the_sync);
 	suite_add(mmap_fixed_populate_over_a_full_table);

@@ -251,7 +251,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("uml-uaccess", argc, argv);
-	suite_modes("seccomp/2");
+	suite_modes("ptrace/1 seccomp/2");
 	suite_add_slow(pread_into_tables_that_are_reclaimed, RACE_SECONDS);
 	suite_add_slow(pread_into_tables_that_are_unmapped, RACE_SECONDS);
 	suite_add_slow(write_from_tables_that_are_reclaimed, RACE_SECONDS);

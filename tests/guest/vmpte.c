@@ -263,6 +263,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("vmpte", argc, argv);
+	suite_modes("ptrace/1");
+	suite_differs();
 	suite_add(one_table_is_reclaimed);
 	suite_add(table_of_one_page_is_reclaimed);
 	suite_add(many_tables_in_one_call);

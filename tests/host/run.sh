@@ -48,9 +48,7 @@ suite()
 
 add_suite()
 {
-	{ printf '#!/usr/bin/env bash\n'
-	  [ "$1" = host ] || printf '[ "${1:-}" = --modes ] && { echo ptrace/1; exit 0; }\n'
-	  cat; } > "$dir/$1/$2"
+	{ printf '#!/usr/bin/env bash\n'; cat; } > "$dir/$1/$2"
 	chmod +x "$dir/$1/$2"
 }
 
@@ -170,7 +168,7 @@ printf '1..%d\n' $n
 END
 run "$dir/kernel"
 totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "a guest suite that passes"
-like "$OUT" '^ok    fake/fast/ptrace1  fake: first test  ' "point, flavour, mode and a readable name"
+like "$OUT" '^ok    fake/fast/seccomp1  fake: first test  ' "point, flavour, mode and a readable name"
 run --test first_test "$dir/kernel"
 totals_are "100%: Checks: 1, Failures: 0, Errors: 0" 0 "one test by its name"
 run --test 'fake: second' "$dir/kernel"
@@ -219,10 +217,9 @@ like "$OUT" 'fake: expects n ' "the kernel's own expectation reaches the suite"
 
 # Modes: what the suite asks for, or what the command line does.
 suite guest fake <<'END'
-[ "${1:-}" = --list ] && { echo a_test; exit 0; }
+[ "${1:-}" = --list ] && { printf 'a_test\n# modes ptrace/1 seccomp/2\n'; exit 0; }
 printf '# tests 1\nok 1 - x.c:fake:a_test: Passed\n1..1\n'; echo "# $UML_MODE"
 END
-sed -i 's,echo ptrace/1,printf "ptrace/1\\nseccomp/2\\n",' "$dir/guest/fake"
 rm -f "$dir/options"
 run --jobs 1 "$dir/kernel"
 totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "a suite runs in the modes that it asks for"
@@ -233,8 +230,16 @@ rm -f "$dir/options"
 run --jobs 1 --modes 'seccomp/1' "other=$dir/kernel"
 is "$(grep -o 'other/fast/[^ ]*' <<< "$OUT" | paste -sd' ')" "other/fast/seccomp1" "--modes overrules it; a kernel has the name it is given"
 is "$(paste -sd, "$dir/options")" "--cpus 1,--append seccomp=on" "seccomp on one CPU is asked for"
-run --jobs 1 "one=$dir/kernel" --one-cpu seccomp/1 "two=$dir/kernel"
-is "$(grep -oE '(one|two)/fast/[^ ]*' <<< "$OUT" | sort -u | paste -sd' ')" "one/fast/ptrace1 one/fast/seccomp2 two/fast/seccomp1 two/fast/seccomp2" "--one-cpu holds for the kernels behind it"
+sed -i 's,# modes ,# differs\\n&,; s,a_test,other_test,' "$dir/guest/fake"
+cp "$dir/guest/fake" "$dir/guest/differing"
+sed -i 's,# differs.n,,' "$dir/guest/fake"
+run --jobs 1 --modes seccomp/1 "one=$dir/kernel" --differing "two=$dir/kernel"
+is "$(grep -oE '(one|two)/fast/[^:]*' <<< "$OUT" | sort -u | paste -sd,)" "one/fast/seccomp1  differing,one/fast/seccomp1  fake,two/fast/seccomp1  differing" \
+	"--differing leaves out, behind it, the suites whose outcome is the same"
+rm "$dir/guest/differing"
+sed -i 's,seccomp/2,seccomp/3,' "$dir/guest/fake"
+run "$dir/kernel"
+like "$OUT / $STATUS" '^tests/run: .*guest/fake: seccomp/3: no such mode.* / 2$' "a mode that a suite asks for and nobody has is refused"
 run --modes 'seccomp/3' "$dir/kernel"
 like "$OUT / $STATUS" '^tests/run: --modes: seccomp/3: no such mode.* / 2$' "an unknown mode is refused"
 
@@ -254,15 +259,15 @@ done
 echo "1..$n"
 exit $status
 END
-echo 'fake: bad_test  fake,other  ptrace/1  stale pages' > "$dir/known"
+echo 'fake: bad_test  fake,other  seccomp/1  stale pages' > "$dir/known"
 echo 'fake: dies      fake/fast   *         panics: a NULL table' >> "$dir/known"
 run "$dir/kernel"
 totals_are "100%: Checks: 3, Failures: 0, Errors: 0" 0 "tests that must fail, and do, are passes"
-like "$OUT" '^known fake/fast/ptrace1  fake: bad test ' "they are called known"
+like "$OUT" '^known fake/fast/seccomp1  fake: bad test ' "they are called known"
 like "$OUT" '^ +known bug: stale pages: page reads 5 \(x.c:1\)$' "with the bug and their message"
 like "$OUT" '^ +known bug: panics: a NULL table: umrun: 126' "a kernel that dies counts where the line says so"
 like "$OUT" '^known bugs that were seen: 2$' "and they are listed"
-run --modes seccomp/1 --test bad_test "$dir/kernel"
+run --modes ptrace/1 --test bad_test "$dir/kernel"
 totals_are "0%: Checks: 1, Failures: 1, Errors: 0" 1 "a bug of one mode is none in another"
 run --known-at "$dir/kernel"
 totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "--known-at runs only tests that must fail"

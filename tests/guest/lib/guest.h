@@ -20,8 +20,8 @@
 /*
  * The suite's main: suite_begin, one suite_add a test, return suite_end().
  *
- * suite_begin reads the arguments (`--list` prints the names of the tests and
- * runs none) and the environment:
+ * suite_begin reads the arguments (`--list` prints the names of the tests,
+ * and as comments what suite_modes() and suite_differs() say, and runs none) and the environment:
  *   PT_RECLAIM=y|n  what the kernel is expected to do; anything else is fatal
  *   TESTS=a,b,...   run only these tests (exact names)
  *   UML_MODE=MODE   how the guest runs (see suite_modes)
@@ -38,15 +38,21 @@ void suite_add_slow(const TTest *test, int timeout_seconds);
 int suite_end(void);
 
 /*
- * The modes, beside ptrace/1, that `make check` runs this suite in: names with
- * blanks between them. Call it right after suite_begin().
- *   ptrace/1   UML traces its processes, one CPU: where every suite runs
+ * The modes that `make check` runs this suite in: names with blanks between them, "seccomp/1"
+ * unless this is called, right after suite_begin(). Ask for others where they matter.
+ *   ptrace/1   UML traces its processes, one CPU; a fault takes twice as long
  *   seccomp/1  UML lets seccomp stop them, one CPU
  *   seccomp/2  the same on two CPUs
- * Any other name is fatal. `--modes` prints what a suite asks for, one a line;
- * `make check-all` runs every suite in all three.
+ * tests/run refuses any other. `make check-all` runs every suite in all three.
  */
 void suite_modes(const char *names);
+
+/*
+ * Says that this suite expects something else with and without PT_RECLAIM, so that `make check`
+ * runs it at base, too. Call it right after suite_begin(); reclaimed() fails
+ * there without it.
+ */
+void suite_differs(void);
 
 /* The mode that the guest runs in (environment: UML_MODE), "ptrace/1" by default. */
 const char *suite_mode(void);
