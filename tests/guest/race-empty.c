@@ -61,8 +61,8 @@ static void second(struct party *me)
 START_TEST(both_read_zeroes)
 {
 	static const struct party parties[] = {
-		PARTY("first", first, 0, 50, NULL),
-		PARTY("second", second, URGENT, 200, NULL),
+		PARTY("first", first, 0, 15, NULL),
+		PARTY("second", second, URGENT, 60, NULL),
 	};
 
 	map = (unsigned long *)map_anon(TABLES);

@@ -108,9 +108,9 @@ START_TEST(faults_while_the_batches_run_out)
 	static const struct party parties[] = {
 		PARTY("reclaimer of all", reclaimer_of_all, 0, 3, NULL),
 		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("reader", reader, URGENT, 100, NULL),
-		PARTY("other reader", reader, 0, 30, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
+		PARTY("reader", reader, URGENT, 30, NULL),
+		PARTY("other reader", reader, 0, 10, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(24), 24, 1);
