@@ -83,7 +83,7 @@ run_suites()
 	shift 4
 	mkdir -p "$dir"
 	rm -f "$dir/check.tap"
-	"$here/run" --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
+	"$here/run" --stop --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
 	rc=$?
 	[ $rc -ne 0 ] || return 0
 	BY=$(sed -n 's/^not ok [0-9]* - //p' "$dir/check.tap" 2> /dev/null | head -n 1)

@@ -106,7 +106,7 @@ END_TEST
 START_TEST(faults_while_the_batches_run_out)
 {
 	static const struct party parties[] = {
-		PARTY("reclaimer of all", reclaimer_of_all, 0, 3, NULL),
+		PARTY("reclaimer of all", reclaimer_of_all, 0, 2, NULL),
 		PARTY("writer", writer, URGENT, 50, NULL),
 		PARTY("reader", reader, URGENT, 30, NULL),
 		PARTY("other reader", reader, 0, 10, NULL),
@@ -256,9 +256,9 @@ START_TEST(a_thread_that_never_traps)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("spinner", spinner, BUSY, 5, NULL),
+		PARTY("spinner", spinner, BUSY, 3, NULL),
 		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("other spinner", spinner, BUSY, 5, NULL),
+		PARTY("other spinner", spinner, BUSY, 3, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
 	};
 

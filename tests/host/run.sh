@@ -243,6 +243,19 @@ like "$OUT / $STATUS" '^tests/run: .*guest/fake: seccomp/3: no such mode.* / 2$'
 run --modes 'seccomp/3' "$dir/kernel"
 like "$OUT / $STATUS" '^tests/run: --modes: seccomp/3: no such mode.* / 2$' "an unknown mode is refused"
 
+# Stopped by the first failure: the suites are taken in the order of their names.
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { echo a_test; exit 0; }
+printf '# tests 1\nnot ok 1 - x.c:fake:a_test: wrong (x.c:1)\n1..1\n'; exit 1
+END
+sed 's,:fake:,:later:,; s/not ok/ok/; s/exit 1//; s/^printf/sleep 30; &/' "$dir/guest/fake" > "$dir/guest/later"
+chmod +x "$dir/guest/later"
+began=$SECONDS
+run --stop --jobs 2 "$dir/kernel"
+totals_are "0%: Checks: 1, Failures: 1, Errors: 0" 1 "--stop: what failed is the last that is told"
+ok "$((SECONDS - began < 15 ? 0 : 1))" "--stop does not wait for what runs"
+rm "$dir/guest/later"
+
 # Known bugs: the runner dies with 126 for a test called dies, and the suite fails as told.
 suite guest fake <<'END'
 [ "${1:-}" = --list ] && { printf 'bad_test\ngood_test\ndies\n'; exit 0; }
