@@ -45,10 +45,10 @@ START_TEST(threads_come_and_go)
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("spawner", spawner, 0, 10, NULL),
-		PARTY("quick reclaimer", quick_reclaimer, URGENT, 50, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("quick reclaimer", quick_reclaimer, URGENT, 25, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 2);
@@ -141,8 +141,8 @@ START_TEST(a_process_ends_in_the_middle)
 	static const struct party parties[] = {
 		PARTY("end of a process", end_of_process, AS_PROCESS, 6, NULL),
 		PARTY("onlooker", onlooker, AS_PROCESS, 50, NULL),
-		PARTY("urgent onlooker", onlooker, AS_PROCESS | URGENT, 50, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("urgent onlooker", onlooker, AS_PROCESS | URGENT, 25, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 	long kernel;
 

@@ -74,10 +74,10 @@ START_TEST(faults_in_the_same_table)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("other writer", other_writer, 0, 50, NULL),
-		PARTY("reader", reader, URGENT, 100, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
+		PARTY("reader", reader, URGENT, 50, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 2);
@@ -90,10 +90,10 @@ START_TEST(faults_while_the_lock_is_dropped)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer without batches", reclaimer_short_of_memory, 0, 10, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("other writer", other_writer, URGENT, 50, NULL),
-		PARTY("reader", reader, URGENT, 100, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
+		PARTY("other writer", other_writer, URGENT, 25, NULL),
+		PARTY("reader", reader, URGENT, 50, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 2);
@@ -107,7 +107,7 @@ START_TEST(faults_while_the_batches_run_out)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer of all", reclaimer_of_all, 0, 2, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, URGENT, 30, NULL),
 		PARTY("other reader", reader, 0, 10, NULL),
 		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
@@ -124,10 +124,10 @@ START_TEST(two_reclaim_the_same_tables)
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("other reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("urgent reclaimer", quick_reclaimer, URGENT, 50, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("urgent reclaimer", quick_reclaimer, URGENT, 25, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 30, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(2), 2, 1);
@@ -142,9 +142,9 @@ START_TEST(pages_are_emptied_and_advised_meanwhile)
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("nibbler", nibbler, URGENT, 20, NULL),
 		PARTY("adviser", adviser, 0, 20, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 30, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(2), 2, 1);
@@ -180,7 +180,7 @@ START_TEST(faults_at_the_edges_of_a_table)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", edge_reclaimer, BUSY, 4, NULL),
-		PARTY("writer", edge_writer, URGENT, 50, NULL),
+		PARTY("writer", edge_writer, URGENT, 25, NULL),
 	};
 
 	ledger_open(map_anon(EDGE_TABLES), EDGE_TABLES, 2);
@@ -257,9 +257,9 @@ START_TEST(a_thread_that_never_traps)
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("spinner", spinner, BUSY, 3, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("other spinner", spinner, BUSY, 3, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 1);
@@ -272,10 +272,10 @@ START_TEST(pages_are_freed_lazily_meanwhile)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("freer", freer, URGENT, 50, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("freer", freer, URGENT, 25, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 30, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 5, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(2), 2, 1);

@@ -68,9 +68,9 @@ START_TEST(fork_meets_reclaim)
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 5, NULL),
 		PARTY("forker", forker, 0, 2, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 1);
@@ -84,8 +84,8 @@ START_TEST(fork_meets_reclaim_that_drops_the_lock)
 	static const struct party parties[] = {
 		PARTY("reclaimer without batches", reclaimer_short_of_memory, 0, 5, NULL),
 		PARTY("forker", forker, URGENT, 3, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 1);

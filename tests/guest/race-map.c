@@ -49,9 +49,9 @@ START_TEST(mapped_over_meanwhile)
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("mapper", mapper, URGENT, 20, NULL),
 		PARTY("protector", protector, 0, 10, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(2), 2, 1);
@@ -174,9 +174,9 @@ START_TEST(unmapped_and_mapped_again_meanwhile)
 		PARTY("reclaimer", careful_reclaimer, 0, 10, NULL),
 		PARTY("unmapper", unmapper, URGENT, 20, NULL),
 		PARTY("writer", careful_writer, 0, 20, NULL),
-		PARTY("reader", careful_reader, URGENT, 50, NULL),
+		PARTY("reader", careful_reader, URGENT, 25, NULL),
 		PARTY("other reader", careful_reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(2), 2, 1);
@@ -220,9 +220,9 @@ START_TEST(moved_meanwhile)
 		PARTY("reclaimer", careful_reclaimer, 0, 10, NULL),
 		PARTY("mover", mover, URGENT, 20, NULL),
 		PARTY("writer", careful_writer, 0, 20, NULL),
-		PARTY("reader", careful_reader, URGENT, 50, NULL),
+		PARTY("reader", careful_reader, URGENT, 25, NULL),
 		PARTY("other reader", careful_reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_far_away(2), 2, 1);

@@ -76,9 +76,9 @@ START_TEST(pages_in_a_pipe)
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("splicer", splicer, URGENT, 20, NULL),
 		PARTY("other splicer", splicer, 0, 20, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("quick reclaimer", quick_reclaimer, URGENT, 50, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
+		PARTY("quick reclaimer", quick_reclaimer, URGENT, 25, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 1);
@@ -178,9 +178,9 @@ START_TEST(pages_on_their_way_to_a_disk)
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("disk writer", disk_writer, 0, 10, NULL),
 		PARTY("other disk writer", disk_writer, URGENT, 10, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("quick reclaimer", quick_reclaimer, URGENT, 50, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
+		PARTY("quick reclaimer", quick_reclaimer, URGENT, 25, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	disk = open_disk();
@@ -198,9 +198,9 @@ START_TEST(pages_that_a_disk_writes_to)
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
 		PARTY("disk reader", disk_reader, 0, 10, NULL),
 		PARTY("other disk reader", disk_reader, URGENT, 10, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
-		PARTY("quick reclaimer", quick_reclaimer, URGENT, 50, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
+		PARTY("quick reclaimer", quick_reclaimer, URGENT, 25, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	disk = open_disk();

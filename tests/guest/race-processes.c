@@ -82,10 +82,10 @@ START_TEST(share_pages_not_tables)
 	static const struct party parties[] = {
 		PARTY("reclaimer", shared_reclaimer, 0, 5, NULL),
 		PARTY("reclaimer of the other process", shared_reclaimer, AS_PROCESS, 5, NULL),
-		PARTY("writer", shared_writer, URGENT, 50, NULL),
-		PARTY("writer of the other process", shared_writer, AS_PROCESS | URGENT, 50, NULL),
+		PARTY("writer", shared_writer, URGENT, 25, NULL),
+		PARTY("writer of the other process", shared_writer, AS_PROCESS | URGENT, 25, NULL),
 		PARTY("reader", shared_reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	open_file();

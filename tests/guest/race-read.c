@@ -95,12 +95,12 @@ START_TEST(read_and_write_into_the_range)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("quick reclaimer", quick_reclaimer, URGENT, 50, NULL),
+		PARTY("quick reclaimer", quick_reclaimer, URGENT, 25, NULL),
 		PARTY("pread writer", pread_writer, 0, 20, NULL),
 		PARTY("pwritev reader", writev_reader, 0, 20, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("mincore into the range", mincore_into_range, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 2);
@@ -148,9 +148,9 @@ START_TEST(urgent_reads_into_tables_that_come_and_go)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer without batches", reclaimer_short_of_memory, 0, 5, NULL),
-		PARTY("pread writer", pread_writer, URGENT, 50, NULL),
-		PARTY("pwritev reader", writev_reader, URGENT, 50, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("pread writer", pread_writer, URGENT, 25, NULL),
+		PARTY("pwritev reader", writev_reader, URGENT, 25, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 2);
@@ -203,11 +203,11 @@ START_TEST(another_process_reads_and_writes_the_range)
 {
 	static const struct party parties[] = {
 		PARTY("reclaimer", reclaimer, 0, 10, NULL),
-		PARTY("outside reader", outside_reader, AS_PROCESS | URGENT, 50, NULL),
-		PARTY("outside writer", outside_writer, AS_PROCESS | URGENT, 50, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("outside reader", outside_reader, AS_PROCESS | URGENT, 25, NULL),
+		PARTY("outside writer", outside_writer, AS_PROCESS | URGENT, 25, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(1), 1, 2);
@@ -278,9 +278,9 @@ START_TEST(walkers_of_tables_that_come_and_go)
 		PARTY("pagemap", pagemap_walker, URGENT, 20, NULL),
 		PARTY("smaps", smaps_walker, 0, 5, NULL),
 		PARTY("mincore", mincore_walker, URGENT, 20, NULL),
-		PARTY("writer", writer, URGENT, 50, NULL),
+		PARTY("writer", writer, URGENT, 25, NULL),
 		PARTY("reader", reader, 0, 20, NULL),
-		PARTY("tenant", tenant, AS_PROCESS, 3, NULL),
+		PARTY("tenant", tenant, AS_PROCESS, 2, NULL),
 	};
 
 	ledger_open(map_anon(2), 2, 1);

@@ -83,9 +83,9 @@ static void race_for_it(void (*take)(struct party *me))
 {
 	const struct party parties[] = {
 		PARTY("taker", take, 0, 10, NULL),
-		PARTY("writer of the first page", writer_of_the_first, URGENT, 50, NULL),
-		PARTY("writer of the last page", writer_of_the_last, URGENT, 50, NULL),
-		PARTY("writer", writer_of_any, URGENT, 50, NULL),
+		PARTY("writer of the first page", writer_of_the_first, URGENT, 25, NULL),
+		PARTY("writer of the last page", writer_of_the_last, URGENT, 25, NULL),
+		PARTY("writer", writer_of_any, URGENT, 25, NULL),
 		PARTY("busy writer", writer_of_any, 0, 50, NULL),
 	};
 	long lost = lost_kb(), vmpte = vmpte_kb();

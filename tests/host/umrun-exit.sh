@@ -21,12 +21,12 @@ for own in 124 125 126 127 255; do
 	is "$(json decided_by)" '"program"' "... and --result says that the program decided"
 done
 
-run --timeout 1 --result "$dir/result" sleep 30
+run --timeout 2 --result "$dir/result" sleep 30
 status 124 "a program that sleeps for ever is a time-out"
 is "$(json decided_by)" '"time-out"' "... decided by the time-out"
 like "$ERR" 'sleep \(pid [0-9]+, state S\): .*nanosleep' "... and stderr says where it slept"
 like "$ERR" 'the end of the kernel log' "... with the log's tail"
-run --timeout 1 sh -c 'while :; do :; done'
+run --timeout 3 sh -c 'while :; do :; done'
 status 124 "a program that spins is a time-out"
 like "$ERR" 'sh \(pid [0-9]+, state R' "... and stderr says that it ran"
 run --timeout 2 sh -c 'echo LOOP >/sys/kernel/debug/provoke-crash/DIRECT'
