@@ -12,10 +12,6 @@
 
 #include "lib/ops.h"
 
-/* Since Linux 5.18. */
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
-#endif
 #define dontneed_locked(at, len) \
 	advise(at, len, MADV_DONTNEED_LOCKED, "MADV_DONTNEED_LOCKED")
 

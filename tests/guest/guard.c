@@ -16,12 +16,6 @@
 #include "lib/ops.h"
 #include "lib/touch.h"
 
-/* Since Linux 6.13, for files since 6.15; the libc headers may be older. */
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE 103
-#endif
-
 #define guard(at, len) advise(at, len, MADV_GUARD_INSTALL, "MADV_GUARD_INSTALL")
 #define unguard(at, len) advise(at, len, MADV_GUARD_REMOVE, "MADV_GUARD_REMOVE")
 

@@ -42,16 +42,23 @@ static void tell_child(int pid)
 	child_wait(pid);
 }
 
-/* A page in the swap cache whose slot a child has too is no page to free. */
-START_TEST(slots_of_a_child_are_kept)
+/* Memory of LEN filled and written to the disk, with the swap on. */
+static char *paged_out(void)
 {
 	char *map = map_anon(1);
-	int pid;
 
 	swap_start();
 	fill(map, LEN, 1);
 	page_out_to_disk(map, LEN, PAGE);
-	pid = start_child(map);
+	return map;
+}
+
+/* A page in the swap cache whose slot a child has too is no page to free. */
+START_TEST(slots_of_a_child_are_kept)
+{
+	char *map = paged_out();
+	int pid = start_child(map);
+
 	expect_filled(map, LEN, 1);
 	madv_free(map, LEN);
 	take_freed(map, LEN);
@@ -64,12 +71,9 @@ END_TEST
 /* They are dirty by themselves, not by their PTE: the walker looks at who has them. */
 START_TEST(pages_from_the_disk_that_a_child_shares_are_kept)
 {
-	char *map = map_anon(1);
+	char *map = paged_out();
 	int pid;
 
-	swap_start();
-	fill(map, LEN, 1);
-	page_out_to_disk(map, LEN, PAGE);
 	fill(map, LEN, 1);
 	pid = start_child(map);
 	madv_free(map, LEN);

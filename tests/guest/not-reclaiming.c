@@ -15,12 +15,6 @@
 
 #include "lib/guest.h"
 
-/* Since Linux 6.13; the libc headers may be older. */
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE 103
-#endif
-
 START_TEST(madv_free_keeps_tables)
 {
 	char *map = map_anon(4);

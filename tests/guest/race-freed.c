@@ -13,10 +13,6 @@
 #include "lib/guest.h"
 #include "lib/race.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-
 #define RACE_MS 600
 #define TABLES	6	/* what the first thread empties: freeing it takes its time */
 #define RANGE	(TABLES * TABLE_SPAN)

@@ -15,12 +15,6 @@
 #include "lib/race.h"
 #include "lib/touch.h"
 
-/* Since Linux 6.13; the libc headers may be older. */
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#define MADV_GUARD_REMOVE 103
-#endif
-
 #define RACE_MS	400
 #define GUARDS	64	/* the first pages of the table; the others have data */
 

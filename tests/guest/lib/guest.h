@@ -8,8 +8,18 @@
 
 #include <check.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
 #include "proc.h"
+
+/* The libc headers may be older: since Linux 5.18, and 6.13 (for files 6.15). */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
 
 #define PAGE		4096UL
 #define TABLE_SPAN	(2UL << 20)	/* what one PTE table maps (PMD_SIZE) */

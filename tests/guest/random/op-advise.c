@@ -11,14 +11,6 @@
 
 #include "random.h"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED	24
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#define MADV_GUARD_REMOVE	103
-#endif
-
 enum { BY_DONTNEED, BY_DONTNEED_LOCKED, BY_PROCESS_MADVISE };
 const char *const dontneed_names[] = {
 	"madvise(MADV_DONTNEED)", "madvise(MADV_DONTNEED_LOCKED)", "process_madvise(MADV_DONTNEED)",
