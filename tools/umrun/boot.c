@@ -43,6 +43,7 @@ struct strings boot_args(const struct options *o, const struct kernel *k)
 	strings_add(&args, "uml_dir=/uml/");
 	strings_add(&args, "umid=guest");
 	strings_add(&args, "noreboot");
+	strings_add(&args, format("lpj=%lu", delay_per_jiffy()));
 	/* A program must not write kernel lines, nor hide them. */
 	strings_add(&args, "printk.devkmsg=off");
 	strings_add(&args, "ignore_loglevel");

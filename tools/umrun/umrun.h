@@ -137,6 +137,9 @@ int image_build(const struct options *o, const struct proto_orders *orders);
 struct strings boot_args(const struct options *o, const struct kernel *k);
 void boot_print(const struct strings *args);
 
+/* delay.c */
+unsigned long delay_per_jiffy(void);
+
 /* root.c: what the kernel's process needs of the host, all paths absolute */
 #define DISK_FILE "/disk/scratch"	/* the scratch disk, in the kernel's root */
 
