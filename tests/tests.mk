@@ -17,7 +17,7 @@ TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
 # More than there are CPUs: they wait now and then.
-TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 3))))
+TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 5))))
 
 .PHONY: check check-all soak coverage guest-tests
 

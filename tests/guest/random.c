@@ -8,7 +8,7 @@
  *   SEED=n            only this seed, again and again
  *   OPS=a,b,...       of that seed's list only these operations, in this order
  *   SERIAL=1          one operation at a time
- *   RANDOM_SECONDS=n  how long (default 10)
+ *   RANDOM_SECONDS=n  how long (default 15)
  *   SHRINK_SECONDS=n  how long to look for a smaller list that fails (default 40)
  *   RANDOM_FIRST=n    the first seed (default: from the clock)
  */
@@ -22,7 +22,7 @@
 #include "lib/swap.h"
 #include "random/random.h"
 
-#define SECONDS		10
+#define SECONDS		15
 #define SHRINK_SECONDS	40
 #define ROUND_SECONDS	130	/* the last round may hang, and be killed */
 
