@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,7 +16,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/guest.h"
@@ -131,47 +129,17 @@ END_TEST
  * read the userfaultfd event of the second one, and who reads it, from inside a
  * system call too, has the event written to where the first range was.
  */
-struct advice {
-	struct iovec ranges[2];
-	ssize_t done;
-	int error;
-};
-
-static void *advise_both(void *arg)
-{
-	struct advice *advice = arg;
-	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-
-	advice->done = syscall(SYS_process_madvise, self, advice->ranges, 2, MADV_DONTNEED, 0);
-	advice->error = errno;
-	close(self);
-	return NULL;
-}
-
 START_TEST(table_populated_again_before_the_sync)
 {
 	char *map = map_anon(1), *second = map_anon(1);
-	struct advice advice = {
-		.ranges = { { map, TABLE_SPAN }, { second, TABLE_SPAN } },
-	};
 	/* In the last page, so that 511 others are left to be stale. */
 	struct uffd_msg *msg = (struct uffd_msg *)(map + TABLE_SPAN - PAGE);
-	int uffd = uffd_watch_removal(second, TABLE_SPAN);
-	pthread_t thread;
+	struct held held;
 
-	/* Its reader is to wait inside read(), not come back from poll() through a sync. */
-	fcntl(uffd, F_SETFL, 0);
 	fill(map, TABLE_SPAN, SEED);
-	require(pthread_create(&thread, NULL, advise_both, &advice) == 0, "pthread_create failed");
-	require(read(uffd, msg, sizeof(*msg)) == sizeof(*msg), "userfaultfd: read: %s",
-		strerror(errno));
-	pthread_join(thread, NULL);
-	require(advice.done == 2 * (ssize_t)TABLE_SPAN, "process_madvise(MADV_DONTNEED): %zd: %s",
-		advice.done, strerror(advice.error));
-	require(msg->event == UFFD_EVENT_REMOVE, "userfaultfd: event %d, expected %d: what was read into the emptied range is gone",
-		msg->event, UFFD_EVENT_REMOVE);
+	held_start(&held, map, second, TABLE_SPAN);
+	held_end(&held, msg);
 	expect_nothing_stale(map, TABLE_SPAN - PAGE, 0, HERE);
-	close(uffd);
 }
 END_TEST
 

@@ -160,7 +160,8 @@ void race(const struct party *list, size_t n, int ms)
 {
 	pthread_t thread[RACE_PARTIES];
 	pid_t pid[RACE_PARTIES] = { 0 };
-	double start = now_ms(), took;
+	const double start = now_ms(), limit = (double)RACE_LIMIT_MS * time_factor();
+	double took;
 	int short_of_rounds;
 
 	if (skip_unmended_race())
@@ -184,7 +185,7 @@ void race(const struct party *list, size_t n, int ms)
 	do {
 		nap_us(10000);
 		took = now_ms() - start;
-	} while (!race_over() && (took < ms || !all_done(n)) && took < RACE_LIMIT_MS);
+	} while (!race_over() && (took < ms || !all_done(n)) && took < limit);
 	short_of_rounds = !all_done(n);
 	end_race();
 	for (size_t i = 0; i < n; i++) {

@@ -3,9 +3,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,4 +27,46 @@ int uffd_watch_removal(char *at, size_t len)
 	require(ioctl(uffd, UFFDIO_API, &api) == 0, "UFFDIO_API: %s", strerror(errno));
 	require(ioctl(uffd, UFFDIO_REGISTER, &reg) == 0, "UFFDIO_REGISTER: %s", strerror(errno));
 	return uffd;
+}
+
+static void *advise_both(void *arg)
+{
+	struct held *h = arg;
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	h->done = syscall(SYS_process_madvise, self, h->ranges, 2, MADV_DONTNEED, 0);
+	h->error = errno;
+	close(self);
+	return NULL;
+}
+
+void held_start(struct held *h, char *first, char *second, size_t len)
+{
+	h->ranges[0] = (struct iovec){ first, len };
+	h->ranges[1] = (struct iovec){ second, len };
+	h->uffd = uffd_watch_removal(second, len);
+	require(pthread_create(&h->thread, NULL, advise_both, h) == 0, "pthread_create failed");
+}
+
+void held_wait(struct held *h)
+{
+	struct pollfd event = { .fd = h->uffd, .events = POLLIN };
+
+	require(poll(&event, 1, -1) == 1 && event.revents == POLLIN,
+		"userfaultfd: poll: events 0x%x: %s", event.revents, strerror(errno));
+}
+
+void held_end(struct held *h, struct uffd_msg *msg)
+{
+	ssize_t len = (ssize_t)(h->ranges[0].iov_len + h->ranges[1].iov_len);
+
+	/* Its reader is to wait inside read(), not come back from poll() through a sync. */
+	fcntl(h->uffd, F_SETFL, 0);
+	require(read(h->uffd, msg, sizeof(*msg)) == sizeof(*msg), "userfaultfd: read: %s",
+		strerror(errno));
+	pthread_join(h->thread, NULL);
+	require(h->done == len, "process_madvise(MADV_DONTNEED): %zd: %s", h->done, strerror(h->error));
+	require(msg->event == UFFD_EVENT_REMOVE, "userfaultfd: event %d, expected %d: what was read into the emptied range is gone",
+		msg->event, UFFD_EVENT_REMOVE);
+	close(h->uffd);
 }

@@ -3,7 +3,10 @@
 #ifndef UMLAB_REMOVAL_H
 #define UMLAB_REMOVAL_H
 
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 /*
  * A userfaultfd that tells when [at, at + len), bytes of whole pages, is about to be emptied
@@ -13,5 +16,27 @@
  * Fails the test where there is no such userfaultfd. Close it when done.
  */
 int uffd_watch_removal(char *at, size_t len);
+
+/*
+ * A process_madvise(MADV_DONTNEED) of two ranges by a thread of its own, held between them: its
+ * mmu_gather has what it took from the first one and has not freed it, and the mmap_lock is free.
+ */
+struct held {
+	struct iovec ranges[2];
+	int uffd;		/* watches the second range */
+	pthread_t thread;
+	ssize_t done;
+	int error;
+};
+
+/*
+ * Starts it, on two ranges of `len` bytes, whole pages of private anonymous memory.
+ * held_wait: returns when it sleeps between the two.
+ * held_end: reads the event into msg, so that it goes on, waits for its end and checks it.
+ * Each fails the test on errors.
+ */
+void held_start(struct held *h, char *first, char *second, size_t len);
+void held_wait(struct held *h);
+void held_end(struct held *h, struct uffd_msg *msg);
 
 #endif
