@@ -53,7 +53,7 @@ END_TEST
 START_TEST(emptied_beside_it)
 {
 	char *map = map_anon(TABLES);
-	long start = vmpte_kb();
+	long start;
 
 	fill(map, LEN, 3);
 	open_gather();
