@@ -208,3 +208,22 @@ void hang_explain(const struct jail *j, struct klog *log, const struct symbols *
 	notice("its CPUs:");
 	print_cpus(j, s);
 }
+
+/*
+ * hang_last - tell on stderr where the kernel was when a signal ended it
+ * @kernel: the host's pid of it, in its last stop (watch_step())
+ * @memory: from kmem_open()
+ * For an end without a word in the log, as fatal_sigsegv() in arch/um/kernel/trap.c makes it.
+ */
+void hang_last(pid_t kernel, int memory, const struct symbols *s)
+{
+	struct user_regs_struct regs;
+	unsigned long status;
+
+	if (ptrace(PTRACE_GETEVENTMSG, kernel, 0, &status) || !WIFSIGNALED((int)status) ||
+	    ptrace(PTRACE_GETREGS, kernel, 0, &regs))
+		return;
+	notice("the kernel's last stack:");
+	print_address(s, regs.rip);
+	walk_frames(s, memory, regs.rbp);
+}

@@ -394,6 +394,8 @@ static void take_signal(struct relay *r)
 		if (r->watching && watch_step(r->jail->kernel)) {
 			verdict_look(r->out, r->memory, r->symbols);
 			r->out->seen_off = true;
+			if (!klog_complaint(r->log))
+				hang_last(r->jail->kernel, r->memory, r->symbols);
 			watch_end(r->jail->kernel);
 		}
 		break;

@@ -203,6 +203,7 @@ bool kmem_logged(int memory, const struct symbols *s, const char *text, size_t l
 
 /* hang.c */
 void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s);
+void hang_last(pid_t kernel, int memory, const struct symbols *s);
 
 /* relay.c */
 void relay_run(struct jail *j, const struct options *o, const struct proto_orders *orders,
