@@ -86,4 +86,34 @@ run --append 'init=/nonexistent rdinit=/nonexistent' true
 status 126 "a guest without PID 1"
 like "$ERR" 'panic' "... with the panic"
 
+# Kills the kernel on its way out, when the program has ended: from then on umrun traces it.
+abort_at_power_off()
+{
+	local pids= pid key value
+
+	start sleep 0.5
+	until [ -n "$pids" ]; do
+		sleep 0.1
+		pids=$(family $PID | while read -r pid _; do
+			read -r key < "/proc/$pid/comm" && [ "$key" = linux ] && echo "$pid"
+		done 2> /dev/null)
+	done
+	while kill -0 $PID 2> /dev/null; do
+		for pid in $pids; do
+			while read -r key value; do
+				[ "$key$value" = "TracerPid:$PID" ] && kill -ABRT "$pid" && break 3
+			done < "/proc/$pid/status"
+		done
+	done 2> /dev/null
+	wait $PID
+	STATUS=$? ERR=$(cat "$dir/err")
+}
+# It may be gone before it is hit.
+for try in 1 2 3 4 5 6 7 8; do
+	abort_at_power_off
+	[ $STATUS -eq 0 ] || break
+done
+status 126 "a kernel that dies at power-off"
+like "$ERR" "the kernel's last stack:" "... with the place where it was, since its log says nothing"
+
 echo "1..$TAP_COUNT"
