@@ -16,7 +16,7 @@ TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_P
 TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
-# More than there are CPUs: they wait now and then.
+# More than there are CPUs: they wait now and then. A guest takes the memory that it touches.
 TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 5))))
 
 .PHONY: check check-all soak coverage guest-tests

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Description: what one thread does to an address space while another one's mmu_gather is open, with
- * pages in it that are not freed yet: tlb_finish_mmu() then flushes all of it, since it cannot know what
- * the other one has taken out (mm_tlb_flush_nested()).
+ * Description: what one thread does to an address space while another one's mmu_gather is
+ * open, with pages in it that are not freed yet: tlb_finish_mmu() then flushes all of it, since
+ * it cannot know what the other one has taken out (mm_tlb_flush_nested()).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -81,6 +81,24 @@ START_TEST(unmapped_beside_it)
 }
 END_TEST
 
+/* Between no other VMAs: whoever asks these for what to flush misses it. */
+START_TEST(unmapped_below_all_others)
+{
+	char *map = (char *)TABLE_SPAN;
+	long start;
+
+	map_anon_at(map, TABLE_SPAN);
+	fill(map, TABLE_SPAN, 3);
+	open_gather();
+	start = vmpte_kb();
+	unmap(map, TABLE_SPAN);
+	expect_tables(start, -1);
+	expect_signal(map, SIGSEGV);
+	expect_signal(map + TABLE_SPAN - PAGE, SIGSEGV);
+	close_gather();
+}
+END_TEST
+
 START_TEST(protected_beside_it)
 {
 	char *map = map_anon(TABLES);
@@ -136,6 +154,7 @@ int main(int argc, char **argv)
 	suite_add(emptied_by_both);
 	suite_add(emptied_beside_it);
 	suite_add(unmapped_beside_it);
+	suite_add(unmapped_below_all_others);
 	suite_add(protected_beside_it);
 	suite_add(hole_punched_beside_it);
 	suite_add(file_truncated_beside_it);

@@ -35,4 +35,17 @@ is "$(grep -c '^CONFIG_' <<< "$OUT")" 4 "RCU, its heads, pages and mm are checke
 caught WRITE_AFTER_FREE '^umrun: kernel: .*KASAN: slab-use-after-free' "a write to a freed object"
 caught READ_BUDDY_AFTER_FREE '^umrun: kernel: .*KASAN: use-after-free' "a read of a freed page"
 caught CORRUPT_LIST_ADD '^umrun: kernel: .*WARNING: .*list_debug' "a corrupted list"
+
+# lkdtm has no such error, but a kernel without fixes/0010 has (docs/uml-bugs.md, 8).
+for point in series base; do
+	kernel=$top/build/points/$point/sanitize/linux
+	[ ! -x "$kernel" ] || break
+done
+if [ -x "$kernel" ]; then
+	run --timeout 120 --env PT_RECLAIM=$(sed -n 's/^pt_reclaim=//p' "${kernel%/*}/umlab.info") --env POINT=$point \
+		--env TESTS=hole_punched_beside_it "$top/build/tests/guest/gather-nested"
+	is "$STATUS $(grep -c '^umrun: kernel: .*WARNING: suspicious RCU usage' <<< "$ERR")" "126 1" "a walk without its lock"
+else
+	skip "a walk without its lock" "no kernel of series or base in flavour sanitize: make kernel P=base F=sanitize"
+fi
 finish

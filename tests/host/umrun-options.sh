@@ -104,12 +104,15 @@ ls "$dir"/result.*.part >/dev/null 2>&1
 ok $? "... and leaves no half-written file"
 OUT=$("$umrun" --kernel "$kernel" --dry-run --cpus 2 true)
 like "$OUT" "^[^ ]*/linux mem=524288K .*ncpus=2 seccomp=on" "--dry-run prints the command line"
-# The kernel's own finding is too low on a busy host, never ten times too high.
-ours=$(sed -n 's/.* lpj=\([0-9]*\).*/\1/p' <<< "$OUT")
-run --append lpj=0 sh -c 'dmesg | grep lpj='
-theirs=$(sed -n 's/.*(lpj=\([0-9]*\)).*/\1/p' <<< "$OUT")
+# The kernel's own finding may be too low, as often as the host is busy.
+ours=$(sed -n 's/.* lpj=\([0-9]*\).*/\1/p' <<< "$OUT") theirs=0
+for try in 1 2 3 4 5; do
+	[ $((theirs * 10)) -lt "$ours" ] || break
+	run --append lpj=0 sh -c 'dmesg | grep lpj='
+	theirs=$(sed -n 's/.*(lpj=\([0-9]*\)).*/\1/p' <<< "$OUT")
+done
 [ $((ours * 10)) -ge "$theirs" ] && [ $((theirs * 10)) -ge "$ours" ]
-ok $? "the delay loop's speed is of the order that the kernel finds by itself"
+ok $? "the delay loop's speed is of the order that the kernel finds by itself" "umrun: $ours, the kernel: $theirs"
 OUT=$("$umrun" --help)
 like "$OUT" '126 +the kernel died or complained' "--help documents the exit statuses"
 OUT=$("$umrun" --doctor)

@@ -92,12 +92,12 @@ abort_at_power_off()
 	local pids= pid key value
 
 	start sleep 0.5
-	until [ -n "$pids" ]; do
+	until [ -n "$pids" ] || ! kill -0 $PID; do
 		sleep 0.1
 		pids=$(family $PID | while read -r pid _; do
 			read -r key < "/proc/$pid/comm" && [ "$key" = linux ] && echo "$pid"
-		done 2> /dev/null)
-	done
+		done)
+	done 2> /dev/null
 	while kill -0 $PID 2> /dev/null; do
 		for pid in $pids; do
 			while read -r key value; do
@@ -114,6 +114,7 @@ for try in 1 2 3 4 5 6 7 8; do
 	[ $STATUS -eq 0 ] || break
 done
 status 126 "a kernel that dies at power-off"
-like "$ERR" "the kernel's last stack:" "... with the place where it was, since its log says nothing"
+like "$ERR" "last stack of the kernel's first CPU:" "... with the place where it was, since its log says nothing"
+like "$ERR" '^      [A-Za-z_.]+.*\+0x' "... by name"
 
 echo "1..$TAP_COUNT"

@@ -26,7 +26,7 @@ static double cpu_seconds(void)
 
 /*
  * delay_per_jiffy - turns of the kernel's delay loop in one of its jiffies, its `lpj=`
- * Without that, calibrate_delay() (init/calibrate.c) waits for nine ticks of the clock, half
+ * Without that, calibrate_delay() (init/calibrate.c) waits for up to nine ticks of the clock, half
  * of a boot's time, and finds too few where the host is busy. `--append lpj=0` asks for it.
  */
 unsigned long delay_per_jiffy(void)

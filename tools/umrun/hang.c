@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where a guest hangs: the stacks of its tasks, as the kernel itself prints
+ * Where a guest hangs, or died: the stacks of its tasks, as the kernel itself prints
  * them when asked (sysrq t through UML's management console), and the stack of
  * each of its CPUs, read from outside for when it no longer listens.
  */
@@ -210,10 +210,11 @@ void hang_explain(const struct jail *j, struct klog *log, const struct symbols *
 }
 
 /*
- * hang_last - tell on stderr where the kernel was when a signal ended it
+ * hang_last - tell on stderr where the kernel's first CPU was when a signal ended it
  * @kernel: the host's pid of it, in its last stop (watch_step())
  * @memory: from kmem_open()
- * For an end without a word in the log, as fatal_sigsegv() in arch/um/kernel/trap.c makes it.
+ * For an end without a word in the log, as fatal_sigsegv() in arch/um/kernel/trap.c makes it, or
+ * a panic when the consoles are closed already. The signal may be another CPU's doing.
  */
 void hang_last(pid_t kernel, int memory, const struct symbols *s)
 {
@@ -223,7 +224,8 @@ void hang_last(pid_t kernel, int memory, const struct symbols *s)
 	if (ptrace(PTRACE_GETEVENTMSG, kernel, 0, &status) || !WIFSIGNALED((int)status) ||
 	    ptrace(PTRACE_GETREGS, kernel, 0, &regs))
 		return;
-	notice("the kernel's last stack:");
+	terminal_restore();
+	notice("last stack of the kernel's first CPU:");
 	print_address(s, regs.rip);
 	walk_frames(s, memory, regs.rbp);
 }

@@ -48,14 +48,15 @@ static const char *const complaints[] = {
 	"Kernel tried to access user memory", "stack-protector: ", "Failing address",
 };
 
-/* The kernel sets no taint for these (mm/memory.c's check_mm(), mm/page_poison.c):
- * their text decides, and is too long to be a program's name. */
+/* The kernel sets no taint for these (mm/memory.c's check_mm(), mm/page_poison.c,
+ * lockdep_rcu_suspicious()): their text decides, and is too long to be a program's name. */
 static const char *const traceless[] = {
 	"BUG: non-zero pgtables_bytes on freeing mm",
 	"BUG: Bad rss-counter state",
 	"pagealloc: memory corruption",
 	"pagealloc: single bit error",
 	"BUG: Invalid wait context",
+	"WARNING: suspicious RCU usage",
 };
 
 static void make_folders(char *path)

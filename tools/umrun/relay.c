@@ -368,6 +368,7 @@ static void pass_winsize(struct relay *r)
 static void take_signal(struct relay *r)
 {
 	struct signalfd_siginfo si;
+	struct pollfd log = { r->jail->log, POLLIN, 0 };
 
 	if (read(r->signals, &si, sizeof(si)) != sizeof(si))
 		return;
@@ -394,7 +395,9 @@ static void take_signal(struct relay *r)
 		if (r->watching && watch_step(r->jail->kernel)) {
 			verdict_look(r->out, r->memory, r->symbols);
 			r->out->seen_off = true;
-			if (!klog_complaint(r->log))
+			while (poll(&log, 1, 0) > 0 && klog_read(r->log, r->jail->log))
+				;
+			if (!klog_complaint(r->log) && !r->out->stopped_by)
 				hang_last(r->jail->kernel, r->memory, r->symbols);
 			watch_end(r->jail->kernel);
 		}

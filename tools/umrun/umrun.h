@@ -6,9 +6,10 @@
  *	kernel.c   which kernel that means		deps.c    a program's libraries
  *	limits.c   what this host allows		jail.c    where the kernel runs
  *	root.c     ... and what it sees there		boot.c    its command line
- *	place.c    ... and on which CPU			relay.c   streams, signals, time-out
+ *	place.c    ... and on which CPU			delay.c   how fast its delay loop is
+ *	relay.c    streams, signals, time-out
  *	klog.c     the kernel log			kmem.c    the kernel's memory, symbols
- *	hang.c     where a guest hangs			watch.c   the kernel's last moment
+ *	hang.c     where a guest hangs, or died		watch.c   the kernel's last moment
  *	verdict.c  who decided the exit status		result.c  the JSON of --result
  *	debug.c    --gdb
  */

@@ -71,7 +71,7 @@ int kernel_has(const char *function)
 
 void inject_start(const char *function, int skip, int times)
 {
-	unsigned long start = 0, end = ~0UL, kasan_start = 0, kasan_end = 0;
+	unsigned long start = 0, end = ~0UL, depot_start = 0, depot_end = 0;
 
 	require(!function || find_symbol(function, &start, &end),
 		"%s: not in KERNEL_SYMBOLS: the kernel has no such function", function);
@@ -85,10 +85,10 @@ void inject_start(const char *function, int skip, int times)
 	put_attr("stacktrace-depth", STACK_DEPTH);
 	put_attr("require-start", start);
 	put_attr("require-end", end);
-	/* What KASAN allocates to remember a stack is none of the function's. */
-	find_symbol("stack_depot_save_flags", &kasan_start, &kasan_end);
-	put_attr("reject-start", kasan_start);
-	put_attr("reject-end", kasan_end);
+	/* What it takes to remember a stack (KASAN) is no allocation of the function. */
+	find_symbol("stack_depot_save_flags", &depot_start, &depot_end);
+	put_attr("reject-start", depot_start);
+	put_attr("reject-end", depot_end);
 	/* An allocation takes its 1 page from `space` as long as more is left. */
 	space_at_start = skip + 1;
 	put_count("space", space_at_start);

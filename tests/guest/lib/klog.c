@@ -11,9 +11,9 @@
 enum { SYSLOG_ACTION_READ_ALL = 3, SYSLOG_ACTION_CLEAR = 5 };
 
 /*
- * How complaints begin. The first ones leave no other trace (mm/memory.c's check_mm(),
- * mm/page_poison.c); the others also taint, but a taint that is set stays, so that only
- * the log shows the second one. tools/umrun/klog.c has its own list, for the verdict.
+ * How complaints begin. Some leave no other trace (mm/memory.c's check_mm(), mm/page_poison.c,
+ * lockdep_rcu_suspicious()); the others also taint, but a taint that is set stays, so that
+ * only the log shows the second one. tools/umrun/klog.c has its own list, for the verdict.
  */
 static const char *const complaints[] = {
 	"BUG: ", "pagealloc: ", "WARNING: ", "INFO: possible", "INFO: rcu", "rcu: INFO: rcu",

@@ -52,16 +52,17 @@ void held_wait(struct held *h)
 {
 	struct pollfd event = { .fd = h->uffd, .events = POLLIN };
 
-	require(poll(&event, 1, -1) == 1 && event.revents == POLLIN,
-		"userfaultfd: poll: events 0x%x: %s", event.revents, strerror(errno));
+	require(poll(&event, 1, KERNEL_WAIT_MS * time_factor()) == 1 && event.revents == POLLIN,
+		"process_madvise of two ranges: no event of the second one; it returned %zd (%s)",
+		h->done, strerror(h->error));
 }
 
 void held_end(struct held *h, struct uffd_msg *msg)
 {
 	ssize_t len = (ssize_t)(h->ranges[0].iov_len + h->ranges[1].iov_len);
 
-	/* Its reader is to wait inside read(), not come back from poll() through a sync. */
-	fcntl(h->uffd, F_SETFL, 0);
+	/* Without held_wait() the reader waits inside read(): there is no sync in between. */
+	require(fcntl(h->uffd, F_SETFL, 0) == 0, "fcntl: %s", strerror(errno));
 	require(read(h->uffd, msg, sizeof(*msg)) == sizeof(*msg), "userfaultfd: read: %s",
 		strerror(errno));
 	pthread_join(h->thread, NULL);
