@@ -6,5 +6,5 @@
 mutants: ## [test] every planted bug must be caught N=5 times, CONTROL=20 runs without a bug pass; M=name, SAMPLE=5: some
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools guest-tests
-	@exec tests/mutants.sh --times $(or $(N),5) --control $(or $(CONTROL),$(if $(M)$(SAMPLE),0,20)) \
+	@exec tests/mutants.sh --jobs $(TESTS_JOBS) --times $(or $(N),5) --control $(or $(CONTROL),$(if $(M)$(SAMPLE),0,20)) \
 		$(if $(SAMPLE),--sample $(SAMPLE)) $(M)

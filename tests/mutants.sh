@@ -19,6 +19,7 @@ all suites in the kernel without a bug, where none may fail.
   --control N    run the suites without a bug N times (default 0)
   --sample N     N mutants, spread over the list
   --built        build none: what is not built is a failure
+  --jobs N       suites at once (default 2)
   --guest DIR    the suites (default build/tests/guest)
   --results DIR  write mutants.json, mutants.md and raw outputs there
                  (default build/results)
@@ -33,7 +34,7 @@ die()
 	exit 2
 }
 
-TIMES=1 CONTROL=0 SAMPLE=0 BUILT= GUEST=$top/build/tests/guest RESULTS=$top/build/results
+TIMES=1 CONTROL=0 SAMPLE=0 JOBS=2 BUILT= GUEST=$top/build/tests/guest RESULTS=$top/build/results
 NAMES=()
 number() { [[ ${2:-} =~ ^[0-9]+$ ]] || die "$1: ${2:-}: give a number"; }
 
@@ -43,6 +44,7 @@ while [ $# -gt 0 ]; do
 	--times) number "$@"; TIMES=$2; shift 2 ;;
 	--control) number "$@"; CONTROL=$2; shift 2 ;;
 	--sample) number "$@"; SAMPLE=$2; shift 2 ;;
+	--jobs) number "$@"; JOBS=$2; shift 2 ;;
 	--built) BUILT=1; shift ;;
 	--guest) GUEST=${2:?}; shift 2 ;;
 	--results) RESULTS=${2:?}; shift 2 ;;
@@ -83,7 +85,7 @@ run_suites()
 	shift 4
 	mkdir -p "$dir"
 	rm -f "$dir/check.tap"
-	"$here/run" --stop --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
+	"$here/run" --stop --jobs "$JOBS" --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
 	rc=$?
 	[ $rc -ne 0 ] || return 0
 	BY=$(sed -n 's/^not ok [0-9]* - //p' "$dir/check.tap" 2> /dev/null | head -n 1)
