@@ -212,6 +212,20 @@ static void arrange_descriptors(const struct cell *c, int null)
 }
 
 /*
+ * On its way out UML handles interrupts on the stack that its main() has, whose backtrace it
+ * reads up to the next boundary of a kernel stack (dump_trace() in arch/um/kernel/stacktrace.c, for
+ * lockdep). Above that stack's frames are only the arguments and the environment: make that
+ * enough to read, or it dies of it now and then (docs/uml-bugs.md, 9).
+ */
+static char *room_on_stack(void)
+{
+	static char room[64 << 10] = "ROOM=";
+
+	memset(room + strlen(room), '-', sizeof(room) - strlen(room) - 1);
+	return room;
+}
+
+/*
  * root_enter - become the kernel, in a root of its own
  * @c: what of the host it is given
  * @argv: the kernel's command line
@@ -219,7 +233,7 @@ static void arrange_descriptors(const struct cell *c, int null)
  */
 void root_enter(const struct cell *c, char **argv)
 {
-	char *env[] = { "TMPDIR=/tmp", "HOME=/", "PATH=/", NULL };
+	char *env[] = { "TMPDIR=/tmp", "HOME=/", "PATH=/", room_on_stack(), NULL };
 	/* 1 byte: 0 would still run a handler that core_pattern pipes to, see do_coredump(). */
 	struct rlimit no_core = { 1, 1 };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
