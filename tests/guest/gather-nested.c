@@ -149,7 +149,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("gather-nested", argc, argv);
-	suite_modes("ptrace/1 seccomp/1 seccomp/2");
+	suite_modes("ptrace/1 seccomp/2");
 	suite_differs();
 	suite_add(emptied_by_both);
 	suite_add(emptied_beside_it);
