@@ -20,9 +20,8 @@
 
 /* Exactly `want` allocations failed: else the test has tested something else. */
 #define expect_hits(want) do { \
-	int hits_ = inject_hits(); \
-	require(hits_ == (want), "%d allocations of a batch page failed, expected %d (%s): the fallback was not taken as often as it should", \
-		hits_, (int)(want), expectation()); \
+	require(inject_hit((int)(want)), "%d allocations of a batch page failed, expected %d (%s): the fallback was not taken as often as it should", \
+		inject_hits(), (int)(want), expectation()); \
 } while (0)
 
 /* Of n tables that munmap or exit frees, those that ask for a batch. */

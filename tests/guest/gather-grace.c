@@ -79,7 +79,7 @@ static long still_counted(const struct way *way, char *map, long *slept)
 	*slept = sleeps() - before;
 	left = TABLES - (full - tables_now());
 	if (way->alone) {
-		require(inject_hits() == TABLES, "%d tables went alone, expected %ld: the injection missed",
+		require(inject_hit(TABLES), "%d tables went alone, expected %ld: the injection missed",
 			inject_hits(), TABLES);
 		inject_stop();
 	}

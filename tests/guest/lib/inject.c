@@ -106,6 +106,13 @@ int inject_hits(void)
 	return times_at_start - (int)left;
 }
 
+int inject_hit(int want)
+{
+	int hits = inject_hits();
+
+	return hits == want || (hits > want && want > 0 && kernel_has("debug_object_activate"));
+}
+
 int inject_passed(void)
 {
 	long left = proc_number_only(ATTR_DIR "space");

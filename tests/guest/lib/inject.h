@@ -27,6 +27,12 @@ void inject_start(const char *function, int skip, int times);
 int inject_hits(void);
 
 /*
+ * Whether just `want` failed. More are right too in a kernel that checks itself: on the way
+ * into call_rcu() debugobjects may want a page, again and again if there is none.
+ */
+int inject_hit(int want);
+
+/*
  * The number of those that succeeded, as long as there were no more than `skip`.
  * With a large `skip` (and 1 for `times`: 0 is off) it counts and fails none.
  */
