@@ -65,19 +65,24 @@ START_TEST(emptied_beside_it)
 }
 END_TEST
 
-START_TEST(unmapped_beside_it)
+static void unmap_beside_it(char *map, size_t tables)
 {
-	char *map = map_anon(TABLES);
+	const size_t len = tables * TABLE_SPAN;
 	long start;
 
-	fill(map, LEN, 3);
+	fill(map, len, 3);
 	open_gather();
 	start = vmpte_kb();
-	unmap(map, LEN);
-	expect_tables(start, -(long)TABLES);
+	unmap(map, len);
+	expect_tables(start, -(long)tables);
 	expect_signal(map, SIGSEGV);
-	expect_signal(map + LEN - PAGE, SIGSEGV);
+	expect_signal(map + len - PAGE, SIGSEGV);
 	close_gather();
+}
+
+START_TEST(unmapped_beside_it)
+{
+	unmap_beside_it(map_anon(TABLES), TABLES);
 }
 END_TEST
 
@@ -85,17 +90,9 @@ END_TEST
 START_TEST(unmapped_below_all_others)
 {
 	char *map = (char *)TABLE_SPAN;
-	long start;
 
 	map_anon_at(map, TABLE_SPAN);
-	fill(map, TABLE_SPAN, 3);
-	open_gather();
-	start = vmpte_kb();
-	unmap(map, TABLE_SPAN);
-	expect_tables(start, -1);
-	expect_signal(map, SIGSEGV);
-	expect_signal(map + TABLE_SPAN - PAGE, SIGSEGV);
-	close_gather();
+	unmap_beside_it(map, 1);
 }
 END_TEST
 

@@ -15,8 +15,8 @@ int kernel_has(const char *function);
 
 /*
  * From now on: of this thread's page allocations within `function`, but for those of the
- * stack depot, the first `skip` succeed, and `times` after them fail. `function` NULL is any function,
- * for allocations that may not sleep. Fails the test where the kernel has no
+ * stack depot, the first `skip` succeed, and `times` after them fail. `function` NULL is any
+ * function, for allocations that may not sleep. Fails the test where the kernel has no
  * fault injection (CONFIG_FAIL_PAGE_ALLOC, its debugfs and stacktrace filter)
  * or the function is not known. One injection at a time, for the whole guest.
  */
