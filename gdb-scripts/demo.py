@@ -26,7 +26,7 @@ import gdb
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position
-import uml  # noqa: E402,F401
+import umlab  # noqa
 from umlab import gather, mm, page, pagetable, rcu, sched, source  # noqa: E402
 from umlab.session import Failure, Session, StopIf, fail  # noqa: E402
 

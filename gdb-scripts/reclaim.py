@@ -20,7 +20,7 @@ import gdb
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position
-import uml  # noqa: E402,F401
+import umlab  # noqa
 
 # (function, enabled at start, what happens there); in the order of a table's life.
 STOPS = (

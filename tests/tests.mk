@@ -67,7 +67,7 @@ coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path 
 		--append init_on_free=1 --test gather-batch "$(P)-cleared=$$dir" || failed=1; \
 	tests/coverage/report "$$dir" build/coverage || failed=1; exit $$failed
 
-guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken ## [test] build the guest suites and the workload
+guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken build/tests/gdb/scenario ## [test] build the guest suites and the workload
 
 # The workload needs no Check, so that `make demo` does not either.
 $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc.o
@@ -79,6 +79,11 @@ $(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_L
 # A suite of several files: tests/guest/SUITE/*.c belong to it.
 TESTS_PARTS := $(wildcard tests/guest/random/*.c)
 $(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
+
+# The process that the tests of the gdb commands look at.
+build/tests/gdb/scenario: tests/gdb/scenario.c $(TESTS_OUT)/obj/lib/proc.o
+	@mkdir -p $(@D)
+	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/scenario.d -static -o $@ $^
 
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)

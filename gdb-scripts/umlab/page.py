@@ -7,6 +7,8 @@ one flat array of struct page (arch/um/include/asm/page.h, FLATMEM).
 
 import gdb
 
+from . import lists
+
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 
@@ -67,6 +69,47 @@ def type_name(page):
         if entry.enumval == number:
             return entry.name.replace("PGTY_", "")
     return "none"
+
+
+def is_frame(pfn):
+    """Return whether there is a page frame @pfn (int): pfn_valid()."""
+    return 0 <= pfn < int(gdb.parse_and_eval("max_mapnr"))
+
+
+def head_of(page):
+    """Return the struct page * that heads the folio of @page (struct page *): compound_head()."""
+    field = "compound_info" if lists.has_field(page.type.target(), "compound_info") else "compound_head"
+    word = int(page[field])
+    if word & 1:
+        return gdb.Value(word - 1).cast(page.type)
+    return page
+
+
+def mapcount(page):
+    """Return how many PTEs map the folio of one page at @page (struct page *): _mapcount + 1."""
+    return int(page["_mapcount"]["counter"]) + 1
+
+
+def flags(page):
+    """Return the names (list of str) of the flags of @page (struct page *): enum pageflags.
+
+    >>> flags(pfn_to_page(0xa0b))
+    ['referenced', 'uptodate', 'lru', 'swapbacked']
+    """
+    word = page["flags"]
+    if word.type.strip_typedefs().code != gdb.TYPE_CODE_INT:
+        word = word["f"]
+    # A name of several meanings (PG_checked, PG_owner_priv_1) counts once: the first.
+    names = {}
+    for entry in gdb.lookup_type("enum pageflags").fields():
+        if entry.name.startswith("PG_"):
+            names.setdefault(entry.enumval, entry.name[3:])
+    return [name for bit, name in sorted(names.items()) if int(word) >> bit & 1 and bit < _flag_bits()]
+
+
+def _flag_bits():
+    """The bits above __NR_PAGEFLAGS hold the zone and the node."""
+    return next(f.enumval for f in gdb.lookup_type("enum pageflags").fields() if f.name == "__NR_PAGEFLAGS")
 
 
 def _is_ptdesc(page):

@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import gdb
 
-from . import page
+from . import page, swap
 
 PRESENT = 0x001
 NEEDSYNC = 0x002
@@ -26,6 +26,7 @@ FLAGS = ((PRESENT, "present"), (PROTNONE, "protnone"), (RW, "rw"),
 ENTRIES = 512
 PMD_SHIFT = 21
 PMD_SIZE = 1 << PMD_SHIFT
+ADDRESS_BITS = 48
 
 # (name, bit of the address from which this level takes its index)
 LEVELS = (("pgd", 39), ("pud", 30), ("pmd", PMD_SHIFT), ("pte", page.PAGE_SHIFT))
@@ -75,12 +76,12 @@ def describe(value):
     >>> describe(2)
     'none, needsync'
     """
+    sync = ", needsync" if needsync(value) else ""
     if is_none(value):
-        return "none, needsync" if needsync(value) else "none"
-    words = " ".join(flags(value))
+        return "none" + sync
     if not is_present(value):
-        return words + " (swap entry)"
-    return f"{words}, pfn {pfn(value):#x}"
+        return swap.describe(value) + sync
+    return f"{' '.join(flags(value))}, pfn {pfn(value):#x}"
 
 
 def index(level_shift, address):
@@ -123,9 +124,55 @@ def walk(mm, address):
     table = int(mm["pgd"])
     for level, shift in LEVELS:
         where = table + 8 * index(shift, address)
-        value = read_entry(where)
-        steps.append(Entry(level, where, value))
-        if not is_present(value):
+        steps.append(Entry(level, where, read_entry(where)))
+        if not is_present(steps[-1].value):
             break
-        table = table_of(value)
+        if level != "pte":
+            table = reaches(steps[-1])
     return steps
+
+
+def reaches(step):
+    """Return the address (int) of the table or page that @step (Entry) leads to, None if to neither.
+
+    Raises gdb.GdbError if the entry is corrupt: it names a page frame that does not exist.
+    """
+    if not is_present(step.value):
+        return None
+    if not page.is_frame(pfn(step.value)):
+        raise gdb.GdbError(f"{step.level} entry at {step.address:#x}: corrupt: "
+                           f"{step.value:#x} names page frame {pfn(step.value):#x}, which does not exist")
+    return table_of(step.value)
+
+
+def tables(mm, start=0, end=1 << ADDRESS_BITS):
+    """Yield the tables below the PGD of @mm (struct mm_struct *) that serve addresses in start..end.
+
+    Each is a Table, an upper one before those below it.  A table that is reached
+    twice is corrupt: gdb.GdbError, not an endless walk.
+    """
+    seen = {int(mm["pgd"])}
+    yield from _tables_below(int(mm["pgd"]), 0, 0, (start, end), seen)
+
+
+Table = namedtuple("Table", "level address start entry")
+Table.__doc__ = """One table: level (str) of its entries, address (int, the kernel's), start (int, the
+first address that it serves), entry (Entry, the one that points to it)."""
+
+
+def _tables_below(table, depth, base, span, seen):
+    level, shift = LEVELS[depth]
+    start, end = span
+    for number, value in enumerate(entries(table)):
+        first = base + (number << shift)
+        if value & PRESENT == 0 or first >= end or first + (1 << shift) <= start:
+            continue
+        step = Entry(level, table + 8 * number, value)
+        below = reaches(step)
+        if below in seen:
+            raise gdb.GdbError(f"{level} entry at {step.address:#x}: corrupt: the table at "
+                               f"{below:#x} is in this address space twice")
+        seen.add(below)
+        yield Table(LEVELS[depth + 1][0], below, first, step)
+        if depth + 2 < len(LEVELS):
+            yield from _tables_below(below, depth + 1, first, span, seen)

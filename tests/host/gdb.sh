@@ -60,12 +60,12 @@ status 7 "umrun ends as gdb ended"
 
 # On a terminal, where the kernel had it in between.
 typed=$( (sleep 4; printf 'p 40+2\n'; sleep 1; printf 'continue\n'; sleep 2; printf '\003'; sleep 1; printf 'p 50+3\n'; sleep 1; printf 'quit\ny\n'; sleep 1) |
-	script -qec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/uml.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null | tr -d '\r')
+	script -qec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null | tr -d '\r')
 like "$typed" ' = 42' "an interactive gdb takes commands after a stop"
 like "$typed" ' = 53' "... and after Ctrl-C in a running kernel"
 
 # Killed in the middle.
-"$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg="$top/gdb-scripts/uml.py" \
+"$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg="$top/gdb-scripts/umlab.py" \
 	--gdb-arg=-ex --gdb-arg=run -- sleep 60 >"$dir/out" 2>&1 </dev/null &
 PID=$!
 # The supervisor, gdb, the kernel and a process of its.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """gdb on User-mode Linux: what every session needs.
 
-    gdb -x gdb-scripts/uml.py --args LINUX ARGUMENTS...
+    gdb -x gdb-scripts/umlab.py --args LINUX ARGUMENTS...
 
 Sets how gdb treats the signals that UML runs on, takes UML off your terminal
 and loads the helpers in gdb-scripts/umlab/.  It changes no other setting of yours.
@@ -30,3 +30,4 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position,unused-import
 from umlab import gather, mm, page, pagetable, rcu, sched, source  # noqa: E402,F401
+from umlab.commands import walk  # noqa: E402,F401

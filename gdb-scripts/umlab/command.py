@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What all commands share: arguments, completion, errors.
+
+A command is a class:
+
+    class Walk(Command):
+        \"\"\"One line of summary.
+
+        The rest of `help`.\"\"\"
+        name = "pt-walk"
+        arguments = (Argument("ADDR", address), Argument("TASK", task, "current"))
+
+        def run(self, addr, who): ...
+
+    Walk()
+
+run() prints, and raises Problem when it can't do its work.  What else goes
+wrong on the way (memory that can't be read, a symbol that this kernel hasn't
+got) becomes a message as well: never a traceback.
+"""
+
+from collections import namedtuple
+
+import gdb
+
+from . import mm, sched
+
+Argument = namedtuple("Argument", "name parse default", defaults=(None,))
+Argument.__doc__ = """One argument of a command.
+
+name: as `help` calls it; parse: function that makes a value of its text (str),
+with an attribute `complete` if it knows how its text may end; default: text
+that stands for a missing one, None if it must be given.
+"""
+
+# Commands by name, in the order in which they were defined.
+COMMANDS = {}
+
+
+class Problem(Exception):
+    """A command can't do its work: what, of which value, and what to do about it (str each)."""
+
+    def __init__(self, what, value, todo):
+        super().__init__(f"{what}: {value}: {todo}")
+
+
+class Command(gdb.Command):
+    """Base of all commands; see the module."""
+
+    name = None
+    arguments = ()
+
+    def __init__(self):
+        super().__init__(self.name, gdb.COMMAND_DATA)
+        COMMANDS[self.name] = self
+
+    def run(self, *values):
+        """Do the command's work with the @values that its arguments were parsed into."""
+        raise NotImplementedError
+
+    def invoke(self, text, from_tty):
+        """gdb calls this with what was typed behind the command's name."""
+        with errors_told(self.name):
+            need_process()
+            self.run(*self.parse(split(text)))
+
+    def parse(self, words):
+        """Return the values (list) of the arguments in @words (list of str), defaults included."""
+        if len(words) > len(self.arguments):
+            raise Problem("argument", words[len(self.arguments)], f"too many: see help {self.name}")
+        values = []
+        for number, argument in enumerate(self.arguments):
+            word = words[number] if number < len(words) else argument.default
+            if word is None:
+                raise Problem(argument.name, "missing", f"see help {self.name}")
+            values.append(argument.parse(word))
+        return values
+
+    def complete(self, text, word):
+        """gdb calls this for TAB, with all that was typed and the last word of it."""
+        before = text[:len(text) - len(word)].split()
+        if len(before) >= len(self.arguments):
+            return gdb.COMPLETE_NONE
+        known = getattr(self.arguments[len(before)].parse, "complete", None)
+        if known is None:
+            return gdb.COMPLETE_NONE
+        if isinstance(known, int):
+            return known
+        return [name for name in known() if name.startswith(word)]
+
+
+class errors_told:  # pylint: disable=invalid-name
+    """Context: errors inside become one line for the user, with @name (str) before it."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _):
+        if kind is None or issubclass(kind, (gdb.GdbError, KeyboardInterrupt)):
+            return False
+        raise gdb.GdbError(f"{self._name}: {explain(error)}") from None
+
+
+def explain(error):
+    """Return what the exception @error means to the user (str)."""
+    if isinstance(error, Problem):
+        return str(error)
+    if isinstance(error, gdb.MemoryError):
+        return f"memory: {error}: the kernel has nothing there, or gdb may not read it"
+    text = str(error)
+    if isinstance(error, gdb.error):
+        if text.startswith(("No symbol", "No struct type", "There is no member", "No enum type")):
+            return f"symbols: {text.rstrip('.')}: needs a kernel with debug information (F=debug) of a range that umlab knows"
+        if "optimized out" in text:
+            return f"variable: {text}: needs a kernel with F=debug, or another frame"
+        return f"gdb: {text}"
+    return f"internal: {type(error).__name__} {text}: please report it"
+
+
+def need_process():
+    """Raise a Problem if there is no live process, or one that runs."""
+    thread = gdb.selected_thread()
+    if thread is None or not gdb.selected_inferior().pid:
+        raise Problem("kernel", "not running", "start it with `run`, or attach to one")
+    if thread.is_running():
+        raise Problem("kernel", "runs", "interrupt it first")
+
+
+def split(text):
+    """Return the words of @text (str): blanks inside quotes or brackets do not split.
+
+    >>> split("0x1000 + 8")
+    ['0x1000', '+', '8']
+    >>> split("(0x1000 + 8) current")
+    ['(0x1000 + 8)', 'current']
+    """
+    words, word, depth, quote = [], "", 0, None
+    for char in text:
+        if quote:
+            quote = None if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([":
+            depth += 1
+        elif char in ")]":
+            depth -= 1
+        elif char.isspace() and depth <= 0:
+            if word:
+                words.append(word)
+            word = ""
+            continue
+        word += char
+    return words + [word] if word else words
+
+
+def number(text):
+    """Return the value (int) of the gdb expression @text (str)."""
+    try:
+        return int(gdb.parse_and_eval(text))
+    except gdb.MemoryError as error:
+        raise Problem("expression", text, str(error)) from None
+    except (gdb.error, TypeError, ValueError) as error:
+        raise Problem("expression", text, f"no number: {str(error).rstrip('.')}") from None
+
+
+def address(text):
+    """Return the address (int, unsigned 64 bit) that the gdb expression @text (str) gives."""
+    return number(text) & (1 << 64) - 1
+
+
+address.complete = gdb.COMPLETE_EXPRESSION
+
+
+def span(text):
+    """Return (start, end), ints, end exclusive, of @text (str): START-END, START+LENGTH or one address.
+
+    >>> span("0x1000-0x3000")
+    (4096, 12288)
+    """
+    for sign in "-+":
+        first, found, second = text.partition(sign)
+        if found and first and second:
+            start, other = address(first), address(second)
+            end = other if sign == "-" else start + other
+            if end <= start:
+                raise Problem("range", text, "its end must be above its start")
+            return start, end
+    start = address(text)
+    return start, start + 1
+
+
+span.complete = gdb.COMPLETE_EXPRESSION
+
+
+def task(text):
+    """Return the task (struct task_struct *) that @text (str) names.
+
+    `current`, a pid, or a gdb expression that gives a struct task_struct *.
+    """
+    if text == "current":
+        found = sched.current()
+        if not int(found):
+            raise Problem("task", text, "the kernel has not set one up yet: let it boot")
+        return found
+    try:
+        value = gdb.parse_and_eval(text)
+        kind = value.type.strip_typedefs()
+        if kind.code == gdb.TYPE_CODE_PTR and kind.target().name == "task_struct":
+            if int(value):
+                return value
+        elif kind.code == gdb.TYPE_CODE_INT:
+            found = sched.by_pid(int(value))
+            if found is not None:
+                return found
+    except gdb.error:
+        pass
+    raise Problem("task", text, "none: give a pid, `current` or a struct task_struct *; pt-ps lists them")
+
+
+def _task_names():
+    try:
+        return ["current"] + [str(int(t["pid"])) for t in sched.tasks()]
+    except gdb.error:
+        return ["current"]
+
+
+task.complete = _task_names
+
+Space = namedtuple("Space", "mm name")
+Space.__doc__ = "An address space: mm (struct mm_struct *), name (str, whose it is)."
+
+
+def space(text):
+    """Return the Space that @text (str) names: a task as in task(), or a struct mm_struct *."""
+    try:
+        value = gdb.parse_and_eval(text)
+        kind = value.type.strip_typedefs()
+        if kind.code == gdb.TYPE_CODE_PTR and kind.target().name == "mm_struct" and int(value):
+            owner = next((t for m, t in mm.spaces() if int(m) == int(value)), None)
+            return Space(value, sched.describe(owner) if owner is not None else text)
+    except gdb.error:
+        pass
+    who = task(text)
+    found = mm.of_task(who)
+    if found is None:
+        raise Problem("task", f"{text} ({sched.describe(who)})",
+                      "has no address space of its own: kernel threads and exiting tasks have none; "
+                      "&init_mm is the kernel's")
+    return Space(found, sched.describe(who))
+
+
+space.complete = _task_names

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""pt-walk: the page table entries that translate one address."""
+
+import gdb
+
+from .. import mm, page, pagetable, sched
+from ..command import Argument, Command, Problem, address, space
+
+
+class Walk(Command):
+    """Walk the page tables for an address: pt-walk ADDR [TASK]
+
+    Shows the VMA, then each level's entry: its address, its value, its flags
+    in words, and the table or page that it leads to: page frame, struct,
+    references, type.  The walk ends at the first entry that is not present.
+
+    ADDR  an expression, such as 0x40000000 or start + 4096
+    TASK  whose address space: `current` (the default), a pid, a struct
+          task_struct * or a struct mm_struct * (&init_mm is the kernel's own)
+
+    In expressions and conditions:
+      $pt_entry(ADDR, "pmd"[, TASK])  the value of that level's entry, 0 if not reached
+      $pt_page(ADDR[, TASK])          the struct page * that ADDR is mapped to, or NULL"""
+
+    name = "pt-walk"
+    arguments = (Argument("ADDR", address), Argument("TASK", space, "current"))
+
+    def run(self, addr, whose):  # pylint: disable=arguments-differ
+        steps = walk(addr, whose)
+        print(f"{addr:#x} in {whose.name}, mm {int(whose.mm):#x}")
+        vma = mm.find_vma(whose.mm, addr)
+        print("VMA  " + (f"{mm.describe(vma)}  (struct vm_area_struct *) {int(vma.value):#x}"
+                         if vma else "none: an access would be a SIGSEGV"))
+        for step in steps:
+            index = (step.address & page.PAGE_SIZE - 1) // 8
+            print(f"{step.level}[{index}]".ljust(9) +
+                  f"at {step.address:#x}  {step.value:#014x}  {pagetable.describe(step.value)}")
+            print("         " + leads_to(step))
+
+
+def walk(addr, whose):
+    """Return the entries (list of pagetable.Entry) for @addr (int) in @whose (Space)."""
+    if addr >> pagetable.ADDRESS_BITS:
+        raise Problem("address", hex(addr), f"page tables cover {pagetable.ADDRESS_BITS} bits only")
+    return pagetable.walk(whose.mm, addr)
+
+
+def leads_to(step):
+    """Return in words where @step (pagetable.Entry) leads to."""
+    if not pagetable.is_present(step.value):
+        if step.level != "pte":
+            return f"-> no {below(step.level)} table"
+        return "-> no page"
+    pagetable.reaches(step)
+    frame = page.pfn_to_page(pagetable.pfn(step.value))
+    if step.level == "pte":
+        return "-> " + page_in_words(frame)
+    desc = pagetable.ptdesc_of(step.value)
+    return (f"-> {below(step.level)} table at {pagetable.table_of(step.value):#x}, "
+            f"(struct ptdesc *) {int(desc):#x}, references {page.refcount(desc)}, "
+            f"type {page.type_name(desc)}")
+
+
+def below(level):
+    """Return the level (str) that entries of @level (str) lead to."""
+    names = [name for name, _ in pagetable.LEVELS]
+    return names[names.index(level) + 1]
+
+
+def page_in_words(frame):
+    """Return @frame (struct page *) in words: its folio, who counts it, its flags."""
+    head = page.head_of(frame)
+    words = f"(struct page *) {int(frame):#x}"
+    if int(head) != int(frame):
+        words += f" of folio {int(head):#x}"
+    kind = page.type_name(head)
+    words += f", references {page.refcount(head)}, "
+    words += f"mapped {page.mapcount(frame)} times" if kind == "none" else f"type {kind}"
+    return f"{words}, {' '.join(page.flags(head)) or 'no flags'}"
+
+
+class _Entry(gdb.Function):
+    """Return the value of the page table entry of a level ("pgd" to "pte") for an address."""
+
+    def __init__(self):
+        super().__init__("pt_entry")
+
+    def invoke(self, addr, level, whose="current"):
+        name = level.string()
+        if name not in dict(pagetable.LEVELS):
+            raise gdb.GdbError(f"$pt_entry: level: {name}: give pgd, pud, pmd or pte")
+        for step in walk(int(addr) & (1 << 64) - 1, _space_of(whose)):
+            if step.level == name:
+                return gdb.Value(step.value).cast(gdb.lookup_type("unsigned long"))
+        return gdb.Value(0).cast(gdb.lookup_type("unsigned long"))
+
+
+class _Page(gdb.Function):
+    """Return the struct page * that an address is mapped to, NULL if to none."""
+
+    def __init__(self):
+        super().__init__("pt_page")
+
+    def invoke(self, addr, whose="current"):
+        last = walk(int(addr) & (1 << 64) - 1, _space_of(whose))[-1]
+        if last.level == "pte" and pagetable.reaches(last) is not None:
+            return page.pfn_to_page(pagetable.pfn(last.value))
+        return gdb.Value(0).cast(gdb.lookup_type("struct page").pointer())
+
+
+def _space_of(whose):
+    """A convenience function's argument is a gdb.Value: a pid, a task, an mm, or its default's str."""
+    if isinstance(whose, gdb.Value):
+        whose = str(int(whose)) if whose.type.strip_typedefs().code == gdb.TYPE_CODE_INT else \
+            f"({whose.type}) {int(whose):#x}"
+    return space(whose)
+
+
+Walk()
+_Entry()
+_Page()

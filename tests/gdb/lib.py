@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the suites in tests/gdb share; they run inside gdb, started by tests/host/gdb-lib.sh.
+
+    import lib
+    lib.start()                     # boots to the scenario's first mark
+    lib.check("name", condition, "what was seen")
+    lib.finish()                    # lets the kernel run to its end; the plan
+
+Prints TAP.  Environment: UMLAB_FACTS, the file that scenario.c writes;
+UMLAB_SCRIPTS, the folder gdb-scripts.
+"""
+
+import os
+import re
+import sys
+
+import gdb
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.environ.get("UMLAB_SCRIPTS") or os.path.join(HERE, "../../gdb-scripts"))
+gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
+
+for setting in ("pagination off", "confirm off", "width 0", "print thread-events off",
+                "print inferior-events off"):
+    gdb.execute("set " + setting)
+
+_count = 0
+_failed = 0
+
+
+def _layout():
+    with open(os.path.join(HERE, "scenario.h"), encoding="ascii") as file:
+        found = re.findall(r"^#define SCENARIO_(\w+)\s+(\w+)", file.read(), re.M)
+    return {name: int(value, 0) for name, value in found}
+
+
+# SCENARIO_* of scenario.h: LAYOUT["FULL"] is an address.
+LAYOUT = _layout()
+
+
+def check(name, good, seen=""):
+    """Print the result of the test @name (str), which passed if @good; @seen (str) helps if not."""
+    global _count, _failed  # pylint: disable=global-statement
+    _count += 1
+    print(f"{'ok' if good else 'not ok'} {_count} - {name}")
+    if not good:
+        _failed += 1
+        for line in str(seen).split("\n"):
+            print(f"# {line}")
+    sys.stdout.flush()
+
+
+def equal(name, got, expected):
+    """As check(): @got must be @expected."""
+    check(name, got == expected, f"got {got!r}, expected {expected!r}")
+
+
+def output(command):
+    """Return what gdb's @command (str) prints; an error's text, with "ERROR: " before it."""
+    try:
+        return gdb.execute(command, to_string=True)
+    except gdb.error as error:
+        return f"ERROR: {error}"
+
+
+def like(name, command, pattern):
+    """As check(): the output of @command (str) must match @pattern (str, a regex, multi-line)."""
+    text = output(command)
+    check(name, re.search(pattern, text, re.M) and "Traceback" not in text,
+          f"{command} printed:\n{text}\nexpected a match of: {pattern}")
+
+
+def fails(name, command, pattern):
+    """As like(): @command must fail, with a message that matches, and without a traceback."""
+    like(name, command, "^ERROR: .*" + pattern)
+
+
+def start():
+    """Boot until the scenario has built its mappings."""
+    stop = gdb.Breakpoint("do_madvise", internal=True)
+    stop.condition = f"behavior == {LAYOUT['MARK']}"
+    gdb.execute("run >/dev/null 2>&1 </dev/null" if os.environ.get("UMLAB_QUIET") else "run", to_string=True)
+    at_mark("BUILT")
+
+
+def resume(step):
+    """Let the scenario run to its next mark, which must be that of @step (str)."""
+    gdb.execute("continue", to_string=True)
+    at_mark(step)
+
+
+def at_mark(step):
+    """Check that the kernel stands at the scenario's mark @step (str)."""
+    where = gdb.newest_frame().name() if gdb.selected_thread() else "no process"
+    if where != "do_madvise":
+        print(f"Bail out! stopped in {where}, expected the scenario's mark {step}")
+        gdb.execute("quit 1")
+    seen = int(gdb.newest_frame().read_var("len_in"))
+    if seen != LAYOUT[step]:
+        print(f"Bail out! at the scenario's mark {seen}, expected {LAYOUT[step]}")
+        gdb.execute("quit 1")
+
+
+class Facts:
+    """What the guest's kernel said of the scenario: pid, vmpte_kb, page_tables_kb (int),
+    pages ({address: pagemap entry}), maps (list of lines)."""
+
+    def __init__(self):
+        self.pages, self.maps = {}, []
+        with open(os.environ["UMLAB_FACTS"], encoding="utf-8") as file:
+            for line in file:
+                name, rest = line.rstrip("\n").split(" ", 1)
+                if name == "page":
+                    where, entry = rest.split()
+                    self.pages[int(where, 16)] = int(entry, 16)
+                elif name == "maps":
+                    self.maps.append(rest)
+                else:
+                    setattr(self, name, int(rest))
+
+
+def finish():
+    """Let the kernel run to its end, print the plan and end gdb: status 1 if a test failed."""
+    for stop in gdb.breakpoints():
+        stop.delete()
+    if gdb.selected_inferior().pid:
+        gdb.execute("kill", to_string=True)
+    print(f"1..{_count}")
+    sys.stdout.flush()
+    gdb.execute(f"quit {1 if _failed else 0}")
