@@ -11,3 +11,14 @@ gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim p
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' debug | tail -n 1) && [ -n "$$dir" ] && \
 		exec build/umrun --kernel "$$dir/linux" --gdb --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py \
 		--gdb-arg=-ex --gdb-arg=run -- $(GDB_CMD)
+
+.PHONY: tour tour-check
+tour: ## [start] guided tours through the code in gdb: lists them; T=name: that one
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload build/tests/gdb/scenario
+	@tools/tour.sh $(T)
+
+tour-check: ## [test] run all tours without a person: a stop that is not reached or a line that has moved fails
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload build/tests/gdb/scenario
+	@tools/tour.sh --check $(T)

@@ -19,7 +19,7 @@ TESTS_MODES := default
 # More than there are CPUs: they wait now and then. A guest takes the memory that it touches.
 TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 5))))
 
-.PHONY: check check-all soak coverage guest-tests
+.PHONY: check check-all check-rounds soak coverage guest-tests
 
 # Packages come first, in a make of their own: the rest is compiled with them.
 check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
@@ -54,6 +54,17 @@ soak: ## [test] the random test for MINUTES=10 in every mode, new seeds all the 
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && \
 		exec tests/soak.sh --minutes '$(MINUTES)' "$$dir"
+
+check-rounds: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
+check-rounds: ## [test] the tests of UML's own bugs, ROUNDS=1000 each, at fixed, fast and sanitize, in every mode
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@set -- ; for f in fast sanitize; do \
+		dir=$$($(UML_ENV) uml/kernel.sh '$(P)' $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+		set -- "$$@" "$(P)=$$dir"; \
+	done; \
+	ROUNDS=$(or $(ROUNDS),1000) exec tests/run --host build/none --results build/results/rounds --limit 3600 --jobs 2 \
+		--modes '$(TESTS_MODES)' --test '$(or $(T),uml-)' "$$@"
 
 # Once more with pages cleared when they are freed: mmu_gather then counts pages, not entries.
 coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path (P=fixed), HTML in build/coverage

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0
+"""tour: lead a person through real code, stop by stop (umlab/tour.py has the format).
+
+Environment, set by tools/tour.sh:
+  UMLAB_TOUR_PART    which part of the tour this gdb is for (int, from 0; default 0)
+  UMLAB_TOUR_CHECK   if set: ask nobody, stop at the first thing that is out of date, status 1
+  UMLAB_TOUR_TREE    the git directory and point ("DIR POINT") that @source lines are read from
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+import gdb
+
+from .. import source, tour
+from ..command import Command, Problem, errors_told
+
+TOURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tours")
+
+_BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m")
+
+
+class OutOfDate(Exception):
+    """What the tour says is not what is seen; the message tells both."""
+
+
+class Led:
+    """One part of a tour while it is being led."""
+
+    def __init__(self, name, number, checking):
+        self._tour = tour.load(os.path.join(TOURS, name + ".md"))
+        self._part = self._tour.parts[number]
+        self._checking = checking
+        self._colour = sys.stdout.isatty() and not checking
+        if number == 0:
+            self._print(f"{self._tour.title}\n", _BOLD)
+            self._blocks(self._tour.intro)
+
+    def lead(self):
+        """Go from stop to stop; returns False if the reader left."""
+        stops = self._part.stops
+        for number, stop in enumerate(stops, 1):
+            if stop.places:
+                self._go(stop)
+            self._print(f"\n[{number}/{len(stops)}] {stop.title}\n", _BOLD)
+            if stop.places:
+                self._place()
+            self._blocks(stop.blocks)
+            if stop.question:
+                self._print("\n? " + stop.question, _BOLD)
+            if not self._wait(f"(tour {number}/{len(stops)}: ENTER goes on) "):
+                return False
+            if stop.answer:
+                self._print("! " + stop.answer)
+        return True
+
+    def _print(self, text, style=""):
+        print(f"{style}{text}{_PLAIN}" if self._colour and style else text)
+        sys.stdout.flush()
+
+    def _go(self, stop):
+        """Let the kernel run to where @stop (Stop) is."""
+        waiting = []
+        for function, text in stop.places:
+            waiting.append(gdb.Breakpoint(_location(stop, function, text), internal=True))
+            if stop.condition:
+                waiting[-1].condition = stop.condition
+        running = bool(gdb.selected_inferior().pid)
+        gdb.execute("continue" if running else "run", to_string=True)
+        where = " or ".join(function for function, _ in stop.places)
+        if not gdb.selected_inferior().pid:
+            raise OutOfDate(f"{stop.title}: the kernel ended before it came to {where}")
+        if not any(breakpoint_.hit_count for breakpoint_ in waiting):
+            raise OutOfDate(f"{stop.title}: stopped in {gdb.newest_frame().name()} instead of {where}")
+        for breakpoint_ in waiting:
+            breakpoint_.delete()
+
+    def _place(self):
+        frame = gdb.newest_frame()
+        self._print(f"{source.call(frame)} at {source.place(frame)}", _DIM)
+        for line in source.excerpt(frame, 2, 2):
+            self._print("  " + line, _DIM)
+        self._print("")
+
+    def _blocks(self, blocks):
+        for block in blocks:
+            if block.kind == "text":
+                self._print(block.text.rstrip("\n") + "\n")
+                continue
+            text = self._command(block.text) if block.kind == "command" else _source(block.text)
+            for pattern in block.expected:
+                if not re.search(pattern, text, re.M):
+                    raise OutOfDate(f"`{block.text}` printed\n{text}\nwhich has no match of: {pattern}")
+
+    def _command(self, text):
+        self._print(f"(gdb) {text}", _DIM)
+        try:
+            out = gdb.execute(text, to_string=True)
+        except gdb.error as error:
+            if self._checking:
+                raise OutOfDate(f"`{text}`: {error}") from None
+            out = f"{error}\n"
+        self._print(out)
+        return out
+
+    def _wait(self, prompt):
+        """Let the reader type gdb commands until ENTER alone; returns False for `quit`."""
+        while not self._checking:
+            try:
+                line = input(prompt).strip()
+            except EOFError:
+                return False
+            if not line:
+                return True
+            if line in ("q", "quit", "exit"):
+                return False
+            try:
+                gdb.execute(line, True)
+            except gdb.error as error:
+                print(error)
+            except KeyboardInterrupt:
+                print("Quit")
+        return True
+
+
+def _location(stop, function, text):
+    """Return where gdb must stop for @function (str), or the line with @text (str or None) in it."""
+    if gdb.lookup_static_symbol(function) is None and gdb.lookup_global_symbol(function) is None:
+        raise OutOfDate(f"{stop.title}: {function}: this kernel has no such function")
+    if not text:
+        return function
+    where = source.line_of(function, text)
+    if where is None:
+        raise OutOfDate(f"{stop.title}: {function}() has no line with `{text}` any more")
+    return where
+
+
+def _source(text):
+    """Print and return the lines that `FILE: TEXT: BEFORE: AFTER` names, of the point in the tour's tree."""
+    file, pattern, before, after = (text.split(": ") + ["0", "0"])[:4]
+    directory, point = os.environ.get("UMLAB_TOUR_TREE", ". HEAD").split()
+    shown = subprocess.run(["git", "-C", directory, "show", f"{point}:{file}"], check=False,
+                           capture_output=True, text=True)
+    lines = shown.stdout.split("\n")
+    found = next((n for n, line in enumerate(lines) if pattern in line), None)
+    if shown.returncode or found is None:
+        raise OutOfDate(f"@source {file}: {'no such file' if shown.returncode else f'no line with `{pattern}`'} in {point}")
+    part = [f"  {n + 1:5} {lines[n].expandtabs(8)}" for n in
+            range(max(0, found - int(before)), min(len(lines), found + int(after) + 1))]
+    out = f"{file}:\n" + "\n".join(part) + "\n"
+    print(out)
+    return out
+
+
+class _Tour(Command):
+    """Be led through real code, stop by stop: tour NAME
+
+    Without a name it lists the tours.  At each stop any gdb command works;
+    ENTER alone goes on, `quit` leaves the tour and stays in gdb there.
+    A tour starts its kernel by itself: `make tour T=NAME` has the right one."""
+
+    name = "tour"
+
+    def invoke(self, text, from_tty):
+        with errors_told(self.name):
+            names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
+            if not text:
+                for name in names:
+                    print(f"{name:12} {tour.load(os.path.join(TOURS, name + '.md')).title}")
+                return
+            if text not in names:
+                raise Problem("tour", text, "none: one of " + ", ".join(names))
+            self._lead(text)
+
+    def _lead(self, name):
+        checking = bool(os.environ.get("UMLAB_TOUR_CHECK"))
+        for setting in ("pagination off", "confirm off", "suppress-cli-notifications on",
+                        "print inferior-events off", "print thread-events off"):
+            gdb.execute("set " + setting)
+        try:
+            done = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking).lead()
+        except (OutOfDate, tour.BadTour) as error:
+            if checking:
+                print(f"tour: {name}: out of date: {error}", file=sys.stderr)
+                gdb.execute("quit 1")
+            raise Problem(name, "out of date", str(error)) from None
+        if checking:
+            gdb.execute("quit 0")
+        if done:
+            print("\nThe tour ends here.  The kernel stands still: look around, `quit` ends it.")
+
+    def complete(self, text, word):
+        names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
+        return [name for name in names if name.startswith(word)]
+
+
+_Tour()

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Guided tours through real code in gdb: each part of a tour in the kernel that it asks for.
+# `make tour` and `make tour-check` call it; gdb-scripts/umlab/tour.py has the format.
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd) || exit 2
+tours=$top/gdb-scripts/tours
+
+usage()
+{
+	cat <<'END'
+usage: tools/tour.sh [--check] [NAME...]
+Without a name: lists the tours. With --check: runs those (all, if none is named) without a
+person, and says which are out of date.
+
+Exit status: 0 led to the end, or nothing out of date; 1 out of date, or the kernel or gdb
+failed; 2 wrong usage.
+END
+}
+
+die()
+{
+	printf 'tour: %s\n' "$1" >&2
+	exit 2
+}
+
+# names: of all tours, one a line.
+names()
+{
+	(cd "$tours" && ls -- *.md) | sed 's/\.md$//'
+}
+
+list()
+{
+	local name
+
+	for name in $(names); do
+		printf '%-12s %s\n' "$name" "$(sed -n 's/^# //p' "$tours/$name.md" | head -n 1)"
+	done
+	echo
+	echo "make tour T=NAME starts one; ENTER goes on, any gdb command works in between."
+}
+
+# setting KEY DEFAULT: of the @run line in RUN.
+setting()
+{
+	local value
+
+	value=$(sed -n "s/^\(.* \)\{0,1\}$1=\([^ ]*\).*/\2/p" <<< "${RUN%%program=*}")
+	echo "${value:-$2}"
+}
+
+# part NAME NUMBER RUN: one gdb.
+part()
+{
+	local name=$1 RUN=$3 point flavour dir gdb_args=(-ex "tour $1") program=() append
+
+	point=$(setting point series)
+	flavour=$(setting flavour debug)
+	append=$(setting append "")
+	export UMLAB_TOUR_PART=$2 UMLAB_TOUR_TREE="$top/build/linux $point"
+	[[ $RUN != *program=* ]] || read -r -a program <<< "${RUN#*program=}"
+	[ -z "$CHECK" ] || gdb_args=(-batch "${gdb_args[@]}")
+	if [ ${#program[@]} -eq 0 ]; then
+		"$top/uml/tree.sh" > /dev/null || return 1
+		gdb -q -nx -x "$top/gdb-scripts/umlab.py" "${gdb_args[@]}"
+		return
+	fi
+	dir=$("$top/uml/kernel.sh" "$point" "$flavour" | tail -n 1) && [ -n "$dir" ] || return 1
+	gdb_args=(-x "$top/gdb-scripts/umlab.py" "${gdb_args[@]}")
+	program[0]=$top/build/tests/${program[0]}
+	"$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting cpus 1)" ${append:+--append "${append//,/ }"} \
+		--gdb "${gdb_args[@]/#/--gdb-arg=}" -- "${program[@]}"
+}
+
+# tour NAME: its parts, one after the other.
+tour()
+{
+	local number=0 run
+
+	while IFS= read -r run <&3; do
+		part "$1" $number "$run" || return 1
+		number=$((number + 1))
+	done 3< <(sed -n 's/^@run *//p' "$tours/$1.md")
+}
+
+check()
+{
+	local name passed=0 failed=0 out began
+
+	for name; do
+		began=$SECONDS
+		if out=$(tour "$name" < /dev/null 2>&1); then
+			passed=$((passed + 1))
+			printf 'ok    %-12s %3d s\n' "$name" $((SECONDS - began))
+		else
+			failed=$((failed + 1))
+			printf 'FAIL  %-12s %3d s\n' "$name" $((SECONDS - began))
+			tail -n 25 <<< "$out"
+		fi
+	done
+	echo "$passed passed, $failed failed"
+	[ $failed -eq 0 ]
+}
+
+CHECK=
+[ "${1:-}" != --help ] || { usage; exit 0; }
+[ "${1:-}" != --check ] || { CHECK=1; shift; export UMLAB_TOUR_CHECK=1; }
+for name; do
+	[ -f "$tours/$name.md" ] || die "$name: no such tour: one of: $(names | tr '\n' ' ')"
+done
+if [ -n "$CHECK" ]; then
+	[ $# -gt 0 ] || set -- $(names)
+	check "$@"
+elif [ $# -eq 0 ]; then
+	list
+else
+	for name; do tour "$name" || exit 1; done
+fi
