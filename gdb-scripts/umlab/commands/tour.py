@@ -2,9 +2,10 @@
 """tour: lead a person through real code, stop by stop (umlab/tour.py has the format).
 
 Environment, set by tools/tour.sh:
-  UMLAB_TOUR_PART    which part of the tour this gdb is for (int, from 0; default 0)
-  UMLAB_TOUR_CHECK   if set: ask nobody, stop at the first thing that is out of date, status 1
-  UMLAB_TOUR_TREE    the git directory and point ("DIR POINT") that @source lines are read from
+  UMLAB_TOUR_PART      which part of the tour this gdb is for (int, from 0; default 0)
+  UMLAB_TOUR_CHECK     if set: ask nobody, stop at the first thing that is out of date, status 1
+  UMLAB_TOUR_MARKDOWN  if set: print a document
+  UMLAB_TOUR_TREE      the git directory and point ("DIR POINT") that @source lines are read from
 """
 
 import glob
@@ -20,7 +21,59 @@ from ..command import Command, Problem, errors_told
 
 TOURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tours")
 
-_BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m")
+
+
+class Terminal:
+    """How a tour looks on a terminal, and where its output is plain text."""
+
+    def __init__(self, colour):
+        self._bold, self._dim, self._plain = ("\033[1m", "\033[2m", "\033[0m") if colour else ("", "", "")
+
+    def title(self, text, place=""):
+        """Print the title @text (str) of the tour, or of a stop at @place ("2/7", str)."""
+        self._out(f"\n{self._bold}{f'[{place}] ' if place else ''}{text}{self._plain}\n")
+
+    def text(self, text):
+        """Print a paragraph."""
+        self._out(text.strip("\n") + "\n")
+
+    def code(self, command, output):
+        """Print what was typed at gdb's prompt (str, may be empty) and what came of it (str)."""
+        typed = f"(gdb) {command}\n" if command else ""
+        self._out(f"{self._dim}{typed}{self._plain}{output}")
+
+    def question(self, text):
+        """Print a question."""
+        self._out(f"\n{self._bold}? {text}{self._plain}")
+
+    def answer(self, text):
+        """Print its answer."""
+        self._out("! " + text)
+
+    @staticmethod
+    def _out(text):
+        print(text)
+        sys.stdout.flush()
+
+
+class Markdown(Terminal):
+    """The same as a document: docs/gdb.md is made so."""
+
+    def __init__(self):
+        super().__init__(False)
+
+    def title(self, text, place=""):
+        self._out(f"{'###' if place else '##'} {text}\n")
+
+    def code(self, command, output):
+        typed = f"(gdb) {command}\n" if command else ""
+        self._out(f"```\n{typed}{output.rstrip()}".rstrip() + "\n```\n")
+
+    def question(self, text):
+        self._out(f"*{text}*\n")
+
+    def answer(self, text):
+        self._out(f"{text}\n")
 
 
 class OutOfDate(Exception):
@@ -30,14 +83,12 @@ class OutOfDate(Exception):
 class Led:
     """One part of a tour while it is being led."""
 
-    def __init__(self, name, number, checking):
-        self._tour = tour.load(os.path.join(TOURS, name + ".md"))
-        self._part = self._tour.parts[number]
-        self._checking = checking
-        self._colour = sys.stdout.isatty() and not checking
+    def __init__(self, name, number, checking, look):
+        whole = tour.load(os.path.join(TOURS, name + ".md"))
+        self._part, self._checking, self._look = whole.parts[number], checking, look
         if number == 0:
-            self._print(f"{self._tour.title}\n", _BOLD)
-            self._blocks(self._tour.intro)
+            look.title(whole.title)
+            self._blocks(whole.intro)
 
     def lead(self):
         """Go from stop to stop; returns False if the reader left."""
@@ -45,21 +96,17 @@ class Led:
         for number, stop in enumerate(stops, 1):
             if stop.places:
                 self._go(stop)
-            self._print(f"\n[{number}/{len(stops)}] {stop.title}\n", _BOLD)
+            self._look.title(stop.title, f"{number}/{len(stops)}")
             if stop.places:
                 self._place()
             self._blocks(stop.blocks)
             if stop.question:
-                self._print("\n? " + stop.question, _BOLD)
+                self._look.question(stop.question)
             if not self._wait(f"(tour {number}/{len(stops)}: ENTER goes on) "):
                 return False
             if stop.answer:
-                self._print("! " + stop.answer)
+                self._look.answer(stop.answer)
         return True
-
-    def _print(self, text, style=""):
-        print(f"{style}{text}{_PLAIN}" if self._colour and style else text)
-        sys.stdout.flush()
 
     def _go(self, stop):
         """Let the kernel run to where @stop (Stop) is."""
@@ -80,31 +127,27 @@ class Led:
 
     def _place(self):
         frame = gdb.newest_frame()
-        self._print(f"{source.call(frame)} at {source.place(frame)}", _DIM)
-        for line in source.excerpt(frame, 2, 2):
-            self._print("  " + line, _DIM)
-        self._print("")
+        lines = ["  " + line for line in source.excerpt(frame, 2, 2)]
+        self._look.code("", f"{source.call(frame)} at {source.place(frame)}\n" + "\n".join(lines) + "\n")
 
     def _blocks(self, blocks):
         for block in blocks:
             if block.kind == "text":
-                self._print(block.text.rstrip("\n") + "\n")
+                self._look.text(block.text)
                 continue
             text = self._command(block.text) if block.kind == "command" else _source(block.text)
+            self._look.code(block.text if block.kind == "command" else "", text)
             for pattern in block.expected:
                 if not re.search(pattern, text, re.M):
                     raise OutOfDate(f"`{block.text}` printed\n{text}\nwhich has no match of: {pattern}")
 
     def _command(self, text):
-        self._print(f"(gdb) {text}", _DIM)
         try:
-            out = gdb.execute(text, to_string=True)
+            return gdb.execute(text, to_string=True)
         except gdb.error as error:
             if self._checking:
                 raise OutOfDate(f"`{text}`: {error}") from None
-            out = f"{error}\n"
-        self._print(out)
-        return out
+            return f"{error}\n"
 
     def _wait(self, prompt):
         """Let the reader type gdb commands until ENTER alone; returns False for `quit`."""
@@ -139,7 +182,7 @@ def _location(stop, function, text):
 
 
 def _source(text):
-    """Print and return the lines that `FILE: TEXT: BEFORE: AFTER` names, of the point in the tour's tree."""
+    """Return the lines that `FILE: TEXT: BEFORE: AFTER` names, of the point in the tour's tree."""
     file, pattern, before, after = (text.split(": ") + ["0", "0"])[:4]
     directory, point = os.environ.get("UMLAB_TOUR_TREE", ". HEAD").split()
     shown = subprocess.run(["git", "-C", directory, "show", f"{point}:{file}"], check=False,
@@ -150,9 +193,7 @@ def _source(text):
         raise OutOfDate(f"@source {file}: {'no such file' if shown.returncode else f'no line with `{pattern}`'} in {point}")
     part = [f"  {n + 1:5} {lines[n].expandtabs(8)}" for n in
             range(max(0, found - int(before)), min(len(lines), found + int(after) + 1))]
-    out = f"{file}:\n" + "\n".join(part) + "\n"
-    print(out)
-    return out
+    return f"{file}:\n" + "\n".join(part) + "\n"
 
 
 class _Tour(Command):
@@ -181,7 +222,8 @@ class _Tour(Command):
                         "print inferior-events off", "print thread-events off"):
             gdb.execute("set " + setting)
         try:
-            done = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking).lead()
+            look = Markdown() if os.environ.get("UMLAB_TOUR_MARKDOWN") else Terminal(sys.stdout.isatty())
+            done = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking, look).lead()
         except (OutOfDate, tour.BadTour) as error:
             if checking:
                 print(f"tour: {name}: out of date: {error}", file=sys.stderr)
