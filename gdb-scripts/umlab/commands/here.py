@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""pt-here: where the kernel stands, for somebody who has never seen this code."""
+
+import gdb
+
+from .. import gather, meanings, mm, sched, source
+from ..command import COMMANDS, Command
+
+
+class Here(Command):
+    """Say where the kernel stands, in words: pt-here
+
+    Which task and CPU, in which system call, the function and line, what that
+    does, how the kernel came here, and what comes next in the life of a page
+    table.  The first command to type at any stop; `tour` has more to tell."""
+
+    name = "pt-here"
+
+    def run(self):  # pylint: disable=arguments-differ
+        frame = gdb.newest_frame()
+        way = source.frames(frame, None)
+        print(who(way))
+        print(f"In {source.call(frame)} at {source.place(frame)}:")
+        for line in source.excerpt(frame, 1, 1):
+            print("  " + line)
+        _tell_way(way)
+        _tell_next(way)
+        _tell_more(way)
+
+
+def who(way):
+    """Return in words who runs on this CPU, and why; @way (list of gdb.Frame) is the stack."""
+    task = sched.current()
+    if not int(task):
+        return "The kernel has just started: no task yet."
+    words = f"CPU {sched.cpu()} runs {sched.describe(task)}"
+    names = [frame.name() for frame in way]
+    if "rcu_do_batch" in names:
+        return words + ", interrupted by RCU: what happens here has nothing to do with it."
+    if "userspace" in names and names.index("userspace") == 1 or not set(names) & set(meanings.MEANINGS):
+        return words + "."
+    kind = "in a page fault" if {"handle_page_fault", "segv"} & set(names) and "handle_syscall" not in names else \
+        "in a system call" if "handle_syscall" in names else "in the kernel"
+    return f"{words}, {kind}."
+
+
+def _tell_way(way):
+    known = [(frame, meanings.MEANINGS[frame.name()]) for frame in way if frame.name() in meanings.MEANINGS]
+    if not known:
+        print("\nThis is none of the functions that page tables are made or freed by; `bt` shows the way here.")
+        return
+    print("\nHow it came here, the outermost first:")
+    for frame, meaning in reversed(known):
+        mark = "  <- here" if frame == way[0] else ""
+        print(f"  {frame.name() + '()':30} {meaning}{mark}")
+
+
+def _tell_next(way):
+    """Where this is in the life of a table, and what is still to come."""
+    names = {frame.name() for frame in way}
+    for story in (meanings.RECLAIM, meanings.UNMAP):
+        steps = [step.split("|") for step in story]
+        if not names & set(steps[1]) and not names & set(steps[0]):
+            continue
+        reached = max(n for n, step in enumerate(steps) if names & set(step))
+        if reached + 1 < len(steps):
+            print("\nStill to come in the life of a table:")
+            for step in steps[reached + 1:]:
+                print(f"  {' or '.join(name + '()' for name in step):30} {meanings.MEANINGS.get(step[0], '')}")
+        return
+
+
+def _tell_more(way):
+    hints = []
+    address = next((value for frame in way for name in ("addr", "start", "address")
+                    for value in (source.variable(frame, name),) if _is_mapped(value)), None)
+    if address is not None:
+        hints.append((f"pt-walk {address:#x}", "the page tables for that address, entry by entry"))
+    if "mg-show" in COMMANDS and gather.innermost(way[0]) is not None:
+        hints.append(("mg-show", "what has been gathered so far"))
+    hints += [(name, what) for name, what in (
+        ("pt-map", "all tables of this address space"), ("rcu-tables", "tables that wait for a grace period"),
+        ("pt-ps", "the tasks"), ("tour", "guided tours through this code")) if name in COMMANDS]
+    print("\nLook further:")
+    for command, what in hints:
+        print(f"  {command:22} {what}")
+
+
+def _is_mapped(address):
+    """Whether @address (int or None) is in a VMA of the running task."""
+    space = mm.of_task(sched.current()) if address and int(sched.current()) else None
+    return space is not None and mm.find_vma(space, address) is not None
+
+
+Here()
