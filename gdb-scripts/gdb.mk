@@ -15,10 +15,18 @@ gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim p
 .PHONY: tour tour-check
 tour: ## [start] guided tours through the code in gdb: lists them; T=name: that one
 	@tools/deps.sh
-	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload build/tests/gdb/scenario
+	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tools/tour.sh $(T)
 
 tour-check: ## [test] run all tours without a person: a stop that is not reached or a line that has moved fails
 	@tools/deps.sh
-	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload build/tests/gdb/scenario
+	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tools/tour.sh --check $(T)
+
+.PHONY: bench-life
+bench-life: ## [test] what pt-life costs: the workload with it off and on, in turn, in one session (P=series, CPUS=1)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(if $(filter command environment,$(origin P)),$(P),series)' debug | tail -n 1) && [ -n "$$dir" ] && \
+		exec build/umrun --kernel "$$dir/linux" --cpus $(or $(CPUS),1) --gdb --gdb-arg=-nx --gdb-arg=-batch \
+		--gdb-arg=-x --gdb-arg=tests/gdb/life-cost.py -- build/tests/guest/ptworkload --size 512M

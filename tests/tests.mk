@@ -78,7 +78,7 @@ coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path 
 		--append init_on_free=1 --test gather-batch "$(P)-cleared=$$dir" || failed=1; \
 	tests/coverage/report "$$dir" build/coverage || failed=1; exit $$failed
 
-guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken build/tests/gdb/scenario ## [test] build the guest suites and the workload
+guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken $(TESTS_GDB_PROGRAMS:%=$(TESTS_GDB_OUT)/%) ## [test] build the guest suites and the workload
 
 # The workload needs no Check, so that `make demo` does not either.
 $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc.o
@@ -91,10 +91,13 @@ $(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_L
 TESTS_PARTS := $(wildcard tests/guest/random/*.c)
 $(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
-# The process that the tests of the gdb commands look at.
-build/tests/gdb/scenario: tests/gdb/scenario.c $(TESTS_OUT)/obj/lib/proc.o
+# What the tests of the gdb commands look at.
+TESTS_GDB_OUT := build/tests/gdb
+TESTS_GDB_PROGRAMS := $(notdir $(basename $(wildcard tests/gdb/*.c)))
+
+$(TESTS_GDB_PROGRAMS:%=$(TESTS_GDB_OUT)/%): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o
 	@mkdir -p $(@D)
-	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/scenario.d -static -o $@ $^
+	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $^ -lpthread
 
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
@@ -110,4 +113,4 @@ $(TESTS_OUT)/obj/%.o: tests/guest/%.c
 # What is linked stays: the pattern rule's objects are no intermediate files.
 .SECONDARY: $(patsubst tests/guest/%.c,$(TESTS_OUT)/obj/%.o,$(wildcard tests/guest/*.c tests/guest/lib/*.c)) $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
--include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d $(TESTS_OUT)/obj/random/*.d)
+-include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d $(TESTS_OUT)/obj/random/*.d $(TESTS_GDB_OUT)/*.d)
