@@ -44,7 +44,7 @@ def entries(head, kind, field):
 
 
 def nodes(head):
-    """Yield the address (int) of each struct list_head on the list of @head (struct list_head), errors as entries()."""
+    """Yield the address (int) of each struct list_head on the list of @head (another); errors as entries()."""
     end = int(head.address)
     node = head["next"]
     seen = set()

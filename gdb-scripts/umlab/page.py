@@ -121,7 +121,7 @@ def flags(page):
 
 
 def flag_names(word):
-    """Return the names (list of str) of the flags in @word (int), which is a struct page's or a folio's flags."""
+    """Return the names (list of str) of the flags in @word (int), a struct page's or a folio's flags."""
     # A name of several meanings (PG_checked, PG_owner_priv_1) counts once: the first.
     names = {}
     for entry in gdb.lookup_type("enum pageflags").fields():

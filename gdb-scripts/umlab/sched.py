@@ -168,8 +168,8 @@ def state(task):
 def cpu_threads():
     """Return {CPU (int): (gdb.InferiorThread, its stack pointer (int))} of the guest's CPUs.
 
-    CPU 0 is the first thread of UML; threads that are no CPU have its number as well.  While a breakpoint's
-    condition is evaluated other threads may still run: those are missing.
+    CPU 0 is the first thread of UML; threads that are no CPU have its number as well.  While a
+    breakpoint's condition is evaluated other threads may still run: those are missing.
     """
     found = {}
     with stack.kept():
@@ -186,7 +186,7 @@ def cpu_threads():
 
 
 def stack_of(task):
-    """Return (low, high), ints, high exclusive, of the kernel stack of @task; (0, 0) if it has none any more."""
+    """Return (low, high), ints, high exclusive, of the kernel stack of @task; (0, 0) if it has none."""
     low = int(task["stack"])
     if not low:
         return 0, 0
@@ -222,33 +222,42 @@ def _is_for_signals(pointer):
     return 0 <= pointer - int(stacks.address) < stacks.type.sizeof
 
 
+class NoStack(gdb.GdbError):
+    """There is no kernel stack to see; word (str): "gone", "exited", "has never run", "corrupt" or "runs"."""
+
+    def __init__(self, word, task, why):
+        name = f"{int(task):#x}" if word == "gone" else describe(task)
+        super().__init__(f"task {name}: {word}: {why}")
+        self.word = word
+
+
 def view_of(task, standing=None):
     """Return the stack.View of the kernel stack of @task (struct task_struct *).
 
     Of a running task, that of the thread that is its CPU; @standing: on_cpu(), if it is known already.
-    Raises gdb.GdbError, with the reason, if there is nothing to see: the task is gone, has never
-    run, or what was saved of it is corrupt.
+    Raises NoStack if there is nothing to see: the task is gone, has never run, or what was saved of
+    it is corrupt.
     """
     if standing is None:
         if not is_known(task):
-            raise gdb.GdbError(f"task {int(task):#x}: gone: it is in no list of tasks; pt-ps shows who is there")
+            raise NoStack("gone", task, "it is in no list of tasks; pt-ps shows the others")
         standing = on_cpu()
     thread = standing.get(int(task))
     if thread is not None:
         return stack.View(thread, None, None, None)
     if int(task) in running() and len(standing) < len(cpus()):
-        raise gdb.GdbError(f"task {describe(task)}: runs, on a CPU that gdb has not stopped")
+        raise NoStack("runs", task, "on a CPU that gdb has not stopped")
     low, high = stack_of(task)
+    if not low:
+        raise NoStack("exited", task, "its stack is freed")
     buffer = task["thread"]["switch_buf"][0]
     saved = {name: int(buffer["__" + name]) for name in _SAVED}
-    if not low:
-        raise gdb.GdbError(f"task {describe(task)}: exited: its stack is freed")
-    if saved["rip"] in _beginnings():
-        raise gdb.GdbError(f"task {describe(task)}: has never run: it will begin in "
-                           f"{_beginnings()[saved['rip']]}()")
+    beginning = _beginnings().get(saved["rip"])
+    if beginning:
+        raise NoStack("has never run", task, f"it will begin in {beginning}()")
     if not low <= saved["rsp"] < high or saved["rsp"] % 8 or gdb.block_for_pc(saved["rip"]) is None:
-        raise gdb.GdbError(f"task {describe(task)}: corrupt: switch_buf: rsp {saved['rsp']:#x}, rip "
-                           f"{saved['rip']:#x}, its stack is {low:#x}-{high:#x}")
+        raise NoStack("corrupt", task, f"switch_buf: rsp {saved['rsp']:#x}, rip {saved['rip']:#x}, "
+                      f"its stack is {low:#x}-{high:#x}")
     return stack.View(gdb.selected_thread(), saved, low, high)
 
 
@@ -258,6 +267,7 @@ def is_known(task):
 
 
 def _beginnings():
+    """{address: name of the function} of _BEGINNINGS."""
     found = {}
     for name in _BEGINNINGS:
         try:
@@ -297,7 +307,8 @@ What = namedtuple("What", "waits_in does")
 What.__doc__ = """What a task is up to.
 
 waits_in: function (str) as in waits_in(); does: why it is in the kernel (str): a system call with its
-arguments, "page fault at ADDRESS", "signal", "preempted", "exited", "has never run"; "user space"; "" for a kernel thread
+arguments, "page fault at ADDRESS", "signal", "preempted", "exited", "has never run", "user space"; "" for a
+kernel thread
 """
 
 
@@ -305,8 +316,8 @@ def what_of(task, standing=None):
     """Return the What of @task (struct task_struct *); @standing: on_cpu(), if it is known already."""
     try:
         view = view_of(task, standing)
-    except gdb.GdbError as error:
-        return What("", next((text for text in ("has never run", "exited", "corrupt") if text in str(error)), "gone"))
+    except NoStack as error:
+        return What("", error.word)
     with stack.viewing(view) as innermost:
         names = [(f.name(), f.pc(), f.type(), f.function()) for f in stack.frames(innermost, view)]
     return What(_waits_in(names) if view.registers else "", _does(task, names, view.registers is None))
@@ -398,7 +409,7 @@ class _WaitsIn(gdb.Function):
         if task.type.strip_typedefs().code == gdb.TYPE_CODE_INT:
             found = by_pid(int(task))
             if found is None:
-                raise gdb.GdbError(f"$um_waits_in: task: {int(task)}: none: give a pid or a struct task_struct *")
+                raise gdb.GdbError(f"$um_waits_in: task: {int(task)}: none: give a pid or a task")
             return what_of(found, on_cpu()).waits_in
         return waits_in(task)
 

@@ -255,7 +255,8 @@ def _hook_steps():
         try:
             gdb.execute(f"show user hook-{name}", to_string=True)
         except gdb.error:
-            gdb.execute(f"define hook-{name}\npython __import__(\"umlab.stack\").stack.back()\nend", to_string=True)
+            call = 'python __import__("umlab.stack").stack.back()'
+            gdb.execute(f"define hook-{name}\n{call}\nend", to_string=True)
 
 
 def _goes_on(_):
