@@ -33,6 +33,7 @@ from umlab import gather, mm, page, pagetable, rcu, sched, source  # noqa: E402,
 from umlab.commands import here, walk, tour  # noqa: E402,F401
 from umlab.commands import host, map as map_  # noqa: E402,F401
 from umlab.commands import gather as gather_, rcu as rcu_  # noqa: E402,F401
-from umlab.commands import tasks  # noqa: E402,F401
+from umlab.commands import tasks, race  # noqa: E402,F401
 from umlab import printers  # noqa: E402,F401
 from umlab.commands import breaks, life  # noqa: E402,F401
+from umlab.commands import user  # noqa: E402,F401

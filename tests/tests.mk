@@ -6,6 +6,9 @@ TESTS_LIB := $(wildcard tests/guest/lib/*.c)
 TESTS_SUITES := $(filter-out ptworkload,$(notdir $(basename $(wildcard tests/guest/*.c))))
 TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
+# Programs that the tests of the gdb commands look at; `user` loaded in three ways.
+TESTS_GDB_OUT := build/tests/gdb
+TESTS_GDB_PROGRAMS := $(notdir $(basename $(wildcard tests/gdb/*.c))) user-pie user-static-pie
 # Without a point asked for: with the series and its mends, and before both what differs there.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
@@ -92,12 +95,16 @@ TESTS_PARTS := $(wildcard tests/guest/random/*.c)
 $(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
 # What the tests of the gdb commands look at.
-TESTS_GDB_OUT := build/tests/gdb
-TESTS_GDB_PROGRAMS := $(notdir $(basename $(wildcard tests/gdb/*.c)))
-
-$(TESTS_GDB_PROGRAMS:%=$(TESTS_GDB_OUT)/%): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o
+$(patsubst %,$(TESTS_GDB_OUT)/%,$(filter-out user-%,$(TESTS_GDB_PROGRAMS))): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o
 	@mkdir -p $(@D)
 	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $^ -lpthread
+
+# The same program, loaded elsewhere: pt-user has to find out where.
+$(TESTS_GDB_OUT)/user-pie: TESTS_PIE := -pie -fPIE
+$(TESTS_GDB_OUT)/user-static-pie: TESTS_PIE := -static-pie -fPIE
+$(TESTS_GDB_OUT)/user-pie $(TESTS_GDB_OUT)/user-static-pie: tests/gdb/user.c
+	@mkdir -p $(@D)
+	$(CC) $(TESTS_CFLAGS) -MF $@.d $(TESTS_PIE) -o $@ $<
 
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)

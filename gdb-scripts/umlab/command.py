@@ -60,7 +60,9 @@ class Command(gdb.Command):
 
     def invoke(self, text, from_tty):
         """gdb calls this with what was typed behind the command's name."""
-        with errors_told(self.name):
+        from . import side  # pylint: disable=import-outside-toplevel,cyclic-import
+        # What a command reads is the kernel's, wherever `pt-user attach` or `pt-out` led.
+        with errors_told(self.name), side.on_kernel_side():
             need_process()
             self.run(*self.parse(split(text)))
 

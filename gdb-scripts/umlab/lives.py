@@ -246,9 +246,10 @@ class Recorder:
             if self._newest.get(life.table) is life:
                 del self._newest[life.table]
 
-    def _kernel_ended(self, _):
-        self._end("the kernel ended")
-        self._over = True
+    def _kernel_ended(self, event):
+        if source.of_kernel(event):
+            self._end("the kernel ended")
+            self._over = True
 
     def _end(self, why):
         """No life goes on, because of @why."""

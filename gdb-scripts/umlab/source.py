@@ -9,6 +9,11 @@ import gdb
 DEPTH_MAX = 512
 
 
+def of_kernel(event):
+    """Return whether @event (gdb.Event with an inferior) is of the kernel, not of a process that `pt-user attach` added."""
+    return event.inferior.num == 1
+
+
 def frames(innermost, outermost):
     """Return the frames (list) from @innermost (gdb.Frame) out to the function named @outermost.
 
