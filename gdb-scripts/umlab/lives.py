@@ -17,7 +17,7 @@ from collections import Counter, deque, namedtuple
 
 import gdb
 
-from . import events, page, rcu
+from . import events, page, rcu, source
 from .command import Problem
 from .events import At
 from .probe import PROBE, Stacks

@@ -177,6 +177,7 @@ talk()
 	for line; do
 		if [ "$line" = ^C ]; then
 			sleep 2
+			before=$(stat -c %s "$dir/typed")
 			printf '\003' >&3
 			continue
 		fi
