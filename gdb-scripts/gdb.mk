@@ -43,4 +43,4 @@ gdb-docs: ## [tool] write docs/gdb.md anew: what each command prints, and tour 1
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@UMLAB_TOUR_CHECK=1 UMLAB_TOUR_MARKDOWN=1 tools/tour.sh commands reclaim </dev/null >build/gdb.md.new || { tail -n 5 build/gdb.md.new; exit 1; }
 	@{ printf '# The gdb commands\n\n<!-- make gdb-docs writes this file from a real run: edit gdb-scripts/tours/ instead -->\n\n'; \
-		grep -v '^Reading symbols from ' build/gdb.md.new; } >docs/gdb.md && rm build/gdb.md.new
+		grep -v '^Reading symbols from ' build/gdb.md.new | sed 's|$(CURDIR)/||g'; } >docs/gdb.md && rm build/gdb.md.new
