@@ -18,9 +18,8 @@ import sys
 import gdb
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-# pylint: disable=wrong-import-position
-import umlab  # noqa
+# Not `import umlab`: that is the folder of that name.
+gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
 
 # (function, enabled at start, what happens there); in the order of a table's life.
 STOPS = (
@@ -71,6 +70,7 @@ def say_help(missing):
     if missing:
         print("  not in this kernel: " + ", ".join(missing))
     print("""
+  pt-here      where am I, in words           pt-walk ADDR, mg-show, rcu-tables: help pt-walk ...
   run          boot (again)                   bt           how did we get here
   finish       return, show the result        info locals  variables of this function
   p *tlb       the mmu_gather (up: to zap_pte_range, which has it)
