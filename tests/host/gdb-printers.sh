@@ -5,5 +5,5 @@
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
-gdb_suite printers series/1 series/2
+gdb_suite printers series/1 +series/2
 finish

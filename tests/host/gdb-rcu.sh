@@ -21,6 +21,6 @@ tiny()
 	ok $? "tiny: came to its end" "stderr: $(tail -n 5 "$dir/err"); stdout: $(tail -n 5 "$dir/out")"
 }
 
-gdb_suite rcu base/1 series/1 series/2 -- "$top/build/tests/gdb/gather" /share/facts
+gdb_suite rcu +base/1 +series/1 series/2 -- "$top/build/tests/gdb/gather" /share/facts
 tiny
 finish

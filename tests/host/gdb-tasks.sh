@@ -6,7 +6,7 @@ set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
 program=$top/build/tests/gdb/tasks
-gdb_suite tasks series/1 series/2 -- "$program" /share/facts
+gdb_suite tasks +series/1 series/2 -- "$program" /share/facts
 
 # front_end INTERFACE [COMMAND...]: the command line of a gdb with that interface, at the scenario's mark, $read
 # being the pid of a task; it runs those commands, then those of stdin.

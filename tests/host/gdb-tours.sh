@@ -220,7 +220,7 @@ like "$OUT" '^\$[0-9]+ = 64' "... and gdb commands work there"
 
 # ---- those that there are ----
 
-tours=(reclaim base-series)
+tours=(reclaim commands)
 [ -z "${UMLAB_ALL:-}" ] || tours=("$top"/gdb-scripts/tours/*.md)
 for name in "${tours[@]}"; do
 	name=$(basename "$name" .md)
