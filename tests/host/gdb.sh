@@ -77,7 +77,7 @@ script -qec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg
 	/dev/null <"$dir/keys" >"$dir/typed" 2>&1 &
 PID=$!
 exec 3>"$dir/keys"
-type_when 'Breakpoint 1, start_kernel' 'p 40+2\n'
+type_when 'Breakpoint 1, ' 'p 40+2\n'
 type_when ' = 42' 'continue\n'
 type_when 'Continuing' ''
 sleep 2
