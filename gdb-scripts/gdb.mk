@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Interactive gdb with the kernel under it.
 
-.PHONY: gdb attach
+.PHONY: gdb
 # The workload of the demo, small enough to step through; CMD='PROGRAM ARGS' runs another.
 GDB_CMD = $(or $(CMD),build/tests/guest/ptworkload --size 64M --chunk 2M)
 # Local variables need F=debug: another flavour only if it was asked for.
