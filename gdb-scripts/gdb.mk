@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Interactive gdb with the kernel under it.
 
-.PHONY: gdb
+.PHONY: gdb attach
 # The workload of the demo, small enough to step through; CMD='PROGRAM ARGS' runs another.
 GDB_CMD = $(or $(CMD),build/tests/guest/ptworkload --size 64M --chunk 2M)
+# Local variables need F=debug: another flavour only if it was asked for.
+GDB_F = $(if $(filter command environment,$(firstword $(origin F))),$(F),debug)
+# TOUR=: that tour instead of the breakpoints; the script sees its name too.
+GDB_BEGIN = $(if $(TOUR),-x gdb-scripts/umlab.py -ex 'tour $(TOUR)',-x gdb-scripts/reclaim.py -ex run)
 
-gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim path (P=, CMD='PROGRAM ARGS')
+gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim path (P=, F=, CPUS=, CMD='PROGRAM ARGS', TOUR=name)
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload
-	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' debug | tail -n 1) && [ -n "$$dir" ] && \
-		exec build/umrun --kernel "$$dir/linux" --gdb --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py \
-		--gdb-arg=-ex --gdb-arg=run -- $(GDB_CMD)
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1) && [ -n "$$dir" ] && \
+		set -- $(GDB_BEGIN) && for arg; do set -- "$$@" "--gdb-arg=$$arg"; shift; done && \
+		$(if $(TOUR),UMLAB_TOUR='$(TOUR)') exec build/umrun --kernel "$$dir/linux" --cpus '$(or $(CPUS),1)' --gdb "$$@" -- $(GDB_CMD)
 
 .PHONY: tour tour-check
 tour: ## [start] guided tours through the code in gdb: lists them; T=name: that one

@@ -10,7 +10,7 @@ group() {
 	local name=$1 title=$2
 	shift 2
 	printf '\n%s%s%s\n' "$bold" "$title" "$plain"
-	sed -nE "s/^([a-z-]+):[^#]*## \[$name\] (.*)/\1|\2/p" "$@" |
+	sed -nE "s/^([a-z_-]+):[^#]*## \[$name\] (.*)/\1|\2/p" "$@" |
 		while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$target" "$text"; done
 }
 
