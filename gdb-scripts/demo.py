@@ -24,9 +24,10 @@ import sys
 import gdb
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# Not `import umlab`: that is the folder of that name.
+gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
 
 # pylint: disable=wrong-import-position
-import umlab  # noqa
 from umlab import gather, mm, page, pagetable, rcu, sched, source  # noqa: E402
 from umlab.session import Failure, Session, StopIf, fail  # noqa: E402
 

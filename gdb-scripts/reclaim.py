@@ -18,9 +18,8 @@ import sys
 import gdb
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-# pylint: disable=wrong-import-position
-import umlab  # noqa
+# Not `import umlab`: that is the folder of that name.
+gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
 
 # (function, enabled at start, what happens there); in the order of a table's life.
 STOPS = (

@@ -29,5 +29,5 @@ if os.isatty(0) and not gdb.parameter("inferior-tty"):
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position,unused-import
-from umlab import gather, mm, page, pagetable, rcu, sched, source  # noqa: E402,F401
+from umlab import gather, mm, page, pagetable, rcu, sched, source, stall  # noqa: E402,F401
 from umlab.commands import walk, tour  # noqa: E402,F401

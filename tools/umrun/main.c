@@ -94,6 +94,8 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	if (o.doctor)
 		return limits_print(&o);
+	if (o.attach)
+		return attach(&o);
 	if (o.result)
 		result_begin(o.result);
 	orders = make_orders(&o);
@@ -108,6 +110,7 @@ int main(int argc, char **argv)
 	s = need_symbols(&k);
 	image = image_build(&o, &orders);
 	log = klog_open(&o);
+	announce_run(&o, &k);
 	if (o.gdb)
 		debug_prepare(&o, &k);
 	j = jail_start(&o, &k, &args, image, o.gdb ? debug_enter : root_enter);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 enum {
 	OPT_KERNEL = 256, OPT_CPUS, OPT_MEM, OPT_TIMEOUT, OPT_SHARE, OPT_SHARE_RO, OPT_APPEND,
 	OPT_LOG, OPT_DRY_RUN, OPT_GDB, OPT_GDB_ARG, OPT_RESULT, OPT_ENV, OPT_ALLOW_WARN, OPT_DOCTOR,
-	OPT_DISK,
+	OPT_DISK, OPT_ATTACH,
 };
 
 static const struct argp_option option_list[] = {
@@ -42,6 +43,7 @@ static const struct argp_option option_list[] = {
 	{ "log", OPT_LOG, "FILE", 0, "The kernel log goes here (default: a new file in build/log)", 0 },
 	{ "result", OPT_RESULT, "FILE", 0, "Write a JSON of how the run went and who decided its status", 0 },
 	{ "gdb", OPT_GDB, 0, 0, "Run the kernel under gdb; no time-out", 0 },
+	{ "attach", OPT_ATTACH, "PID", OPTION_ARG_OPTIONAL, "gdb on the kernel of an umrun that is running: yours, or the one with that PID; no PROGRAM", 0 },
 	{ "gdb-arg", OPT_GDB_ARG, "ARG", 0, "One more argument for gdb; may be given again", 0 },
 	{ "dry-run", OPT_DRY_RUN, 0, 0, "Print the kernel's command line and end", 0 },
 	{ "doctor", OPT_DOCTOR, 0, 0, "Print what this host allows, with the cure for what it doesn't, and end", 0 },
@@ -98,6 +100,16 @@ static int parse_cpus(struct argp_state *state, const char *text)
 
 	if (end == text || *end || n < 1 || n > CPUS_MAX)
 		argp_error(state, "--cpus: %s: must be a number from 1 to %d", text, CPUS_MAX);
+	return n;
+}
+
+static pid_t parse_pid(struct argp_state *state, const char *text)
+{
+	char *end;
+	long n = text ? strtol(text, &end, 10) : 0;
+
+	if (text && (end == text || *end || n < 1 || n > INT_MAX))
+		argp_error(state, "--attach: %s: must be the PID of an umrun", text);
 	return n;
 }
 
@@ -162,6 +174,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_LOG: o->log = arg; break;
 	case OPT_RESULT: o->result = arg; break;
 	case OPT_GDB: o->gdb = true; break;
+	case OPT_ATTACH: o->attach = true; o->attach_pid = parse_pid(state, arg); break;
 	case OPT_GDB_ARG: append(state, &o->gdb_args, &o->gdb_args_len, arg); break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
 	case OPT_DOCTOR: o->doctor = true; break;
@@ -170,7 +183,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->argv = state->argv + state->next;
 		break;
 	case ARGP_KEY_END:
-		if (!o->argc && !o->doctor)
+		if (o->argc && o->attach)
+			argp_error(state, "%s: --attach takes no program: it runs already", o->argv[0]);
+		if (!o->argc && !o->doctor && !o->attach)
 			argp_error(state, "PROGRAM: none given; name one to run in the guest, such as 'sh'");
 		break;
 	default: return parse_machine(key, arg, state, o);

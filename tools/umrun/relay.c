@@ -21,6 +21,7 @@
 #define ANSWER_TIME	1.0	/* seconds that the guest has to answer a signal */
 #define POWEROFF_TIME	10.0	/* seconds that the guest has to power off */
 #define INTERRUPT	0x03	/* what Ctrl-C types */
+#define LOOK_TIME	1.0	/* seconds between looks for a debugger */
 #define FLUSH_TIME	0.5	/* seconds to deliver what is left, after a forced end */
 #define WRITE_MAX	4096	/* a pipe that polls writable takes so much without blocking (PIPE_BUF) */
 
@@ -54,6 +55,8 @@ struct relay {
 	bool channel_open, log_open;
 	bool interrupted;		/* SIGINT or SIGQUIT was passed on */
 	bool watching;			/* watch_begin() */
+	struct debugger debugger;	/* that somebody attached */
+	bool waiting;			/* all is over but for that one's own end */
 	double start, deadline;		/* the time-out; 0: none */
 	double answer_by;		/* a signal must be answered; 0: none under way */
 	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
@@ -267,6 +270,12 @@ static void stream_frame(struct relay *r, const struct proto_frame *f)
 	}
 }
 
+/* Impossible while somebody else traces the kernel; look_for_debugger() tries again. */
+static void watch(struct relay *r)
+{
+	r->watching = watch_begin(r->jail->kernel);
+}
+
 static void take_frame(struct relay *r, const struct proto_frame *f)
 {
 	switch (f->head.type) {
@@ -295,7 +304,7 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 		r->out->done = true;
 		if (!r->options->gdb) {
 			r->deadline = now() + POWEROFF_TIME;
-			r->watching = watch_begin(r->jail->kernel);
+			watch(r);
 		}
 		tell(r, PROTO_POWEROFF, NULL, 0);
 		break;
@@ -365,6 +374,13 @@ static void pass_winsize(struct relay *r)
 	tell(r, PROTO_WINSIZE, both, sizeof(both));
 }
 
+/* The run is over already: its status stays. */
+static void end_waiting(struct relay *r)
+{
+	r->waiting = false;
+	jail_kill(r->jail);
+}
+
 static void take_signal(struct relay *r)
 {
 	struct signalfd_siginfo si;
@@ -381,7 +397,9 @@ static void take_signal(struct relay *r)
 		/* The terminal sent it to gdb as well. */
 		if (r->options->gdb)
 			break;
-		if (r->interrupted)
+		if (r->waiting)
+			end_waiting(r);
+		else if (r->interrupted)
 			stop(r, si.ssi_signo);
 		else
 			pass_signal(r, si.ssi_signo);
@@ -434,12 +452,46 @@ static int open_signals(void)
 	return fd;
 }
 
+/* What is left in the jail goes now, unless it is a gdb that somebody sits at. */
+static void leave_jail(struct relay *r)
+{
+	r->waiting = debugger_stays(&r->debugger);
+	if (!r->waiting) {
+		jail_kill(r->jail);
+		return;
+	}
+	terminal_restore();
+	notice("the kernel has ended; waiting for gdb (process %d) to end, too", r->debugger.pid);
+}
+
 /* A slow reader of the output has all the time in the world from now on. */
 static void kernel_ended(struct relay *r, int status)
 {
 	r->out->kernel_ended = true;
 	r->out->kernel_status = status;
 	r->deadline = r->answer_by = 0;
+	if (r->debugger.attached && r->out->done && !r->watching)
+		notice("a debugger was attached at the kernel's end: umrun could not look at its last moment");
+}
+
+static void add_time(double *when, double seconds)
+{
+	if (*when)
+		*when += seconds;
+}
+
+/* The time in which a debugger has the kernel does not count. */
+static void look_for_debugger(struct relay *r)
+{
+	double held;
+
+	if (r->options->gdb || !r->jail->kernel || r->out->kernel_ended)
+		return;
+	held = debugger_look(&r->debugger, r->jail);
+	add_time(&r->deadline, held);
+	add_time(&r->answer_by, held);
+	if (r->out->done && !r->watching && !r->debugger.attached)
+		watch(r);
 }
 
 /* The guest's end: from its supervisor, or because even that one is gone. */
@@ -450,6 +502,11 @@ static void take_news(struct relay *r)
 	switch (jail_news(r->jail, &status)) {
 	case JAIL_ENDED:
 		kernel_ended(r, status);
+		leave_jail(r);
+		break;
+	case JAIL_KERNEL:
+		announce_kernel(r->jail->kernel);
+		r->debugger.looked = now();
 		break;
 	case JAIL_NONE:
 		if (recv(r->jail->report, &status, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
@@ -475,10 +532,23 @@ static void time_out(struct relay *r)
 	r->stop_at = now();
 }
 
+/* When to look for a debugger again; 0: never. */
+static double next_look(const struct relay *r)
+{
+	if (r->options->gdb || !r->jail->kernel || r->out->kernel_ended)
+		return 0;
+	return r->debugger.looked + LOOK_TIME;
+}
+
+static bool is_due(double when, double t)
+{
+	return when && t >= when;
+}
+
 /* Milliseconds until the next thing that must happen by itself; -1: none. */
 static int patience(const struct relay *r)
 {
-	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at };
+	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at, next_look(r) };
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (times[i] && (!next || times[i] < next))
@@ -502,22 +572,25 @@ static void check_time(struct relay *r)
 {
 	double t = now();
 
-	if (r->stop_at && t >= r->stop_at) {
+	if (is_due(next_look(r), t) || is_due(r->deadline, t) || is_due(r->answer_by, t))
+		look_for_debugger(r);
+	if (is_due(r->stop_at, t)) {
 		jail_kill(r->jail);
+		r->waiting = false;
 		if (!r->out->kernel_ended)
 			kernel_ended(r, SIGKILL);
 		r->channel_open = false;
 		r->stop_at = 0;
 		r->give_up_at = t + FLUSH_TIME;
-	} else if (r->give_up_at && t >= r->give_up_at) {
+	} else if (is_due(r->give_up_at, t)) {
 		give_up(r, PROTO_STDOUT);
 		give_up(r, PROTO_STDERR);
 		r->give_up_at = 0;
-	} else if (r->answer_by && t >= r->answer_by) {
+	} else if (is_due(r->answer_by, t)) {
 		notice("the guest does not answer; ending it");
 		r->answer_by = 0;
 		stop(r, r->out->stopped_by ? r->out->stopped_by : SIGINT);
-	} else if (r->deadline && t >= r->deadline) {
+	} else if (is_due(r->deadline, t)) {
 		r->deadline = 0;
 		time_out(r);
 	}
@@ -527,7 +600,7 @@ static void check_time(struct relay *r)
 
 static bool finished(const struct relay *r)
 {
-	return r->out->kernel_ended && !r->log_open && !r->channel_open &&
+	return r->out->kernel_ended && !r->waiting && !r->log_open && !r->channel_open &&
 	       !user_waits(r, PROTO_STDOUT) && !user_waits(r, PROTO_STDERR);
 }
 
@@ -544,6 +617,7 @@ static void relay_once(struct relay *r)
 		{ take_stdin ? STDIN_FILENO : -1, POLLIN, 0 },
 		{ user_waits(r, PROTO_STDOUT) ? STDOUT_FILENO : -1, POLLOUT, 0 },
 		{ user_waits(r, PROTO_STDERR) ? STDERR_FILENO : -1, POLLOUT, 0 },
+		{ r->waiting ? r->debugger.fd : -1, POLLIN, 0 },
 	};
 
 	if (poll(p, sizeof(p) / sizeof(p[0]), patience(r)) < 0 && errno != EINTR)
@@ -565,6 +639,8 @@ static void relay_once(struct relay *r)
 		write_user(r, PROTO_STDOUT);
 	if (p[6].revents)
 		write_user(r, PROTO_STDERR);
+	if (p[7].revents)
+		leave_jail(r);
 	check_time(r);
 }
 
@@ -579,6 +655,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	struct relay r = {
 		.jail = j, .options = o, .orders = orders, .log = log, .symbols = s, .out = out,
 		.in_credit = PROTO_LINE_WINDOW, .memory = -1, .mailbox = -1, .channel_open = true, .log_open = true,
+		.debugger.fd = -1,
 		.start = now(), .signals = open_signals(),
 	};
 
@@ -597,5 +674,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	if (r.mailbox >= 0)
 		close(r.mailbox);
 	klog_attach(log, -1, s);
+	if (r.debugger.fd >= 0)
+		close(r.debugger.fd);
 	close(r.signals);
 }

@@ -25,6 +25,12 @@ void terminal_raw(void)
 	}
 }
 
+/* terminal_save - terminal_restore() brings it back to what it is now */
+void terminal_save(void)
+{
+	is_raw = !tcgetattr(STDIN_FILENO, &saved);
+}
+
 /* terminal_again - raw once more, after the shell had the terminal in between */
 void terminal_again(void)
 {

@@ -11,7 +11,9 @@
  *	klog.c     the kernel log			kmem.c    the kernel's memory, symbols
  *	hang.c     where a guest hangs, or died		watch.c   the kernel's last moment
  *	verdict.c  who decided the exit status		result.c  the JSON of --result
- *	debug.c    --gdb
+ *	debug.c    --gdb				attach.c  --attach
+ *	announce.c how --attach finds a run		debugger.c if somebody attached one
+ *	onfail.c   --gdb-on-fail				proc.c    the host's /proc
  */
 #ifndef UMRUN_H
 #define UMRUN_H
@@ -43,7 +45,8 @@ struct options {
 	const char *log, *result;	/* files, or NULL */
 	char **env;		/* NAME=VALUE for the program */
 	size_t env_len;
-	bool dry_run, gdb, doctor, allow_warn;
+	bool dry_run, gdb, on_fail, attach, doctor, allow_warn;
+	pid_t attach_pid;	/* to which run, or 0 */
 	char **gdb_args;	/* further arguments for gdb */
 	size_t gdb_args_len;
 	int argc;
@@ -223,14 +226,48 @@ void result_write(const char *file, const struct options *o, const struct kernel
 
 /* terminal.c */
 void terminal_raw(void);
+void terminal_save(void);
 void terminal_again(void);
 void terminal_restore(void);
 
+/* announce.c */
+struct run {
+	pid_t umrun, pid;	/* of umrun, and of the kernel or 0 */
+	char *kernel, *source;	/* its file; its source folder or NULL */
+	char *program;
+	double start;		/* as now() */
+	bool gdb;		/* it has one of its own */
+};
+void announce_run(const struct options *o, const struct kernel *k);
+void announce_kernel(pid_t kernel);
+size_t announce_find(struct run **runs);
+
+/* debugger.c */
+struct debugger {
+	pid_t pid;		/* the last one seen, or 0 */
+	int fd;			/* a pidfd of it, or -1 */
+	bool attached;		/* at the last look */
+	bool inside;		/* it is in the jail's PID namespace */
+	bool told;
+	double looked;		/* when */
+};
+double debugger_look(struct debugger *d, const struct jail *j);
+bool debugger_stays(const struct debugger *d);
+
+/* attach.c */
+int attach(const struct options *o);
+
+/* proc.c */
+long proc_number(pid_t pid, const char *key);
+bool proc_same(pid_t one, pid_t other, const char *file);
+
 /* debug.c */
 #define DEBUG_WRAPPER "--exec-wrapper"	/* umrun as gdb's exec-wrapper; not for users */
+void debug_check(void);
 void debug_prepare(const struct options *o, const struct kernel *k);
 void debug_done(void);
 _Noreturn void debug_enter(const struct cell *c, char **argv);
+_Noreturn void debug_attach(const struct options *o, const char *symbols, const char *sources, long kernel);
 _Noreturn void debug_wrapper(char **argv);
 
 #endif

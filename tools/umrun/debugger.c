@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A debugger that somebody attached to the kernel (`umrun --attach`, or any other). What it stops
+ * must not be taken for a hang, and the jail must not be ended with a gdb in it.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "umrun.h"
+
+static void meet(struct debugger *d, const struct jail *j, pid_t pid)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	d->pid = pid;
+	d->fd = syscall(SYS_pidfd_open, pid, 0);
+	d->inside = proc_same(pid, j->init, "ns/pid");
+	if (!d->told)
+		notice("a debugger is attached (process %d): no time-out as long as it is", pid);
+	d->told = true;
+}
+
+/*
+ * debugger_look - is there one now?
+ * Returns the seconds since the last look if it had the kernel then or has it now, else 0.
+ */
+double debugger_look(struct debugger *d, const struct jail *j)
+{
+	pid_t tracer = proc_number(j->kernel, "TracerPid");
+	double t = now(), since = t - d->looked;
+	bool had = d->attached;
+
+	/* We are one ourselves at the end: watch.c. */
+	d->attached = tracer > 0 && tracer != getpid();
+	d->looked = t;
+	if (d->attached && tracer != d->pid)
+		meet(d, j, tracer);
+	return had || d->attached ? since : 0;
+}
+
+/* debugger_stays - is one in the jail that would be ended with it? */
+bool debugger_stays(const struct debugger *d)
+{
+	struct pollfd p = { d->fd, POLLIN, 0 };
+
+	return d->inside && d->fd >= 0 && poll(&p, 1, 0) == 0;
+}
