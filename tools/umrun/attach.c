@@ -14,11 +14,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../rootfs/signals.h"
 #include "umrun.h"
+
+#define GRACE_MS 2000		/* that gdb has to end when it is told */
 
 static char *age(double seconds)
 {
@@ -134,41 +137,64 @@ static char *symbol_file(const struct run *run, long inside)
 	return format("/proc/%ld/exe", inside);
 }
 
+/* Told to end, gdb takes its breakpoints out first; killed, it would leave them in a kernel that runs. */
+static _Noreturn void guard(pid_t gdb, int lifeline)
+{
+	struct pollfd p[] = { { lifeline, POLLIN, 0 }, { syscall(SYS_pidfd_open, gdb, 0), POLLIN, 0 } };
+	int status = 0;
+
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	while (p[1].fd >= 0 && poll(p, 2, -1) < 0)
+		;
+	if (p[0].revents) {
+		kill(gdb, SIGTERM);
+		poll(p + 1, 1, GRACE_MS);
+		kill(gdb, SIGKILL);
+	}
+	while (waitpid(gdb, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	notice("gdb died: %s", strsignal(WTERMSIG(status)));
+	_exit(EXIT_SIGNAL + WTERMSIG(status));
+}
+
+/* gdb, and a parent that ends it when umrun is gone. */
 static _Noreturn void become_gdb(const struct options *o, const struct run *run, const char *symbols,
 				 long inside, int lifeline)
 {
-	struct pollfd p = { lifeline, POLLIN, 0 };
+	pid_t self = getpid(), gdb;
 
+	gdb = fork();
+	if (gdb < 0)
+		fail("--attach", "fork", "%s", strerror(errno));
+	if (gdb)
+		guard(gdb, lifeline);
 	signals_reset();
-	/* Told to end, gdb takes its breakpoints out first; killed, it would leave them in the kernel. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (poll(&p, 1, 0) > 0)
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != self)
 		_exit(EXIT_UMRUN);
 	debug_attach(o, symbols, run->source, inside);
 }
 
-static pid_t gdb;
+static int lifeline[2];		/* guard() sees that we are gone */
 
-static void pass_on(int sig)
+static void let_go(int sig)
 {
 	(void)sig;
-	kill(gdb, SIGTERM);
+	close(lifeline[1]);
 }
 
-/* Returns gdb's wait status. A terminal's Ctrl-C is gdb's alone; what ends us ends gdb. */
-static int wait_for_gdb(void)
+/* A terminal's Ctrl-C is gdb's alone; what ends us ends gdb. */
+static void set_signals(void)
 {
 	static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTOU, SIGTTIN };
-	static const int passed[] = { SIGTERM, SIGHUP };
-	int status;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
-	for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
-		signal(passed[i], pass_on);
-	while (waitpid(gdb, &status, 0) < 0 && errno == EINTR)
-		;
-	return status;
+	signal(SIGTERM, let_go);
+	signal(SIGHUP, let_go);
 }
 
 /*
@@ -181,8 +207,9 @@ int attach(const struct options *o)
 	size_t len = announce_find(&runs);
 	const struct run *run = choose(o, runs, len);
 	long inside;
-	int lifeline[2], status;
+	int status;
 	char *symbols;
+	pid_t child;
 
 	check_run(run);
 	debug_check();
@@ -192,20 +219,21 @@ int attach(const struct options *o)
 	if (pipe2(lifeline, O_CLOEXEC))
 		fail("--attach", "pipe", "%s", strerror(errno));
 	enter(run);
+	set_signals();
 	fflush(NULL);
-	gdb = fork();
-	if (gdb < 0)
+	child = fork();
+	if (child < 0)
 		fail("--attach", "fork", "%s", strerror(errno));
-	if (!gdb) {
+	if (!child) {
 		close(lifeline[1]);
 		become_gdb(o, run, symbols, inside, lifeline[0]);
 	}
-	status = wait_for_gdb();
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
 	debug_done();
 	terminal_restore();
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	notice(WTERMSIG(status) == SIGKILL ? "the run was ended, and gdb with it" : "gdb died: %s",
-	       strsignal(WTERMSIG(status)));
+	notice("the run was ended, and gdb with it");
 	return EXIT_SIGNAL + WTERMSIG(status);
 }

@@ -4,8 +4,8 @@
  * must not be taken for a hang, and the jail must not be ended with a gdb in it.
  */
 #define _GNU_SOURCE
-#include <stdlib.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +23,13 @@ static void meet(struct debugger *d, const struct jail *j, pid_t pid)
 	d->told = true;
 }
 
+static bool lives(const struct debugger *d)
+{
+	struct pollfd p = { d->fd, POLLIN, 0 };
+
+	return d->fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
 /*
  * debugger_look - is there one now?
  * Returns the seconds since the last look if it had the kernel then or has it now, else 0.
@@ -38,13 +45,14 @@ double debugger_look(struct debugger *d, const struct jail *j)
 	d->looked = t;
 	if (d->attached && tracer != d->pid)
 		meet(d, j, tracer);
+	/* The SIGSTOP of a gdb that was killed may be all that is left of it. */
+	if (had && !d->attached && !lives(d))
+		kill(j->kernel, SIGCONT);
 	return had || d->attached ? since : 0;
 }
 
 /* debugger_stays - is one in the jail that would be ended with it? */
 bool debugger_stays(const struct debugger *d)
 {
-	struct pollfd p = { d->fd, POLLIN, 0 };
-
-	return d->inside && d->fd >= 0 && poll(&p, 1, 0) == 0;
+	return d->inside && lives(d);
 }

@@ -21,6 +21,7 @@
 #define ANSWER_TIME	1.0	/* seconds that the guest has to answer a signal */
 #define POWEROFF_TIME	10.0	/* seconds that the guest has to power off */
 #define INTERRUPT	0x03	/* what Ctrl-C types */
+#define WAIT_TIME	1.0	/* seconds that a gdb has to end after the kernel, before it is told */
 #define LOOK_TIME	1.0	/* seconds between looks for a debugger */
 #define FLUSH_TIME	0.5	/* seconds to deliver what is left, after a forced end */
 #define WRITE_MAX	4096	/* a pipe that polls writable takes so much without blocking (PIPE_BUF) */
@@ -57,6 +58,7 @@ struct relay {
 	bool watching;			/* watch_begin() */
 	struct debugger debugger;	/* that somebody attached */
 	bool waiting;			/* all is over but for that one's own end */
+	double wait_told_at;		/* ... which is said then; 0: it was */
 	double start, deadline;		/* the time-out; 0: none */
 	double answer_by;		/* a signal must be answered; 0: none under way */
 	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
@@ -270,11 +272,7 @@ static void stream_frame(struct relay *r, const struct proto_frame *f)
 	}
 }
 
-/* Impossible while somebody else traces the kernel; look_for_debugger() tries again. */
-static void watch(struct relay *r)
-{
-	r->watching = watch_begin(r->jail->kernel);
-}
+static void watch(struct relay *r);
 
 static void take_frame(struct relay *r, const struct proto_frame *f)
 {
@@ -461,7 +459,7 @@ static void leave_jail(struct relay *r)
 		return;
 	}
 	terminal_restore();
-	notice("the kernel has ended; waiting for gdb (process %d) to end, too", r->debugger.pid);
+	r->wait_told_at = now() + WAIT_TIME;
 }
 
 /* A slow reader of the output has all the time in the world from now on. */
@@ -472,6 +470,14 @@ static void kernel_ended(struct relay *r, int status)
 	r->deadline = r->answer_by = 0;
 	if (r->debugger.attached && r->out->done && !r->watching)
 		notice("a debugger was attached at the kernel's end: umrun could not look at its last moment");
+}
+
+/* Impossible while somebody else traces the kernel. */
+static void watch(struct relay *r)
+{
+	r->watching = watch_begin(r->jail->kernel);
+	if (!r->watching)
+		debugger_look(&r->debugger, r->jail);
 }
 
 static void add_time(double *when, double seconds)
@@ -548,7 +554,8 @@ static bool is_due(double when, double t)
 /* Milliseconds until the next thing that must happen by itself; -1: none. */
 static int patience(const struct relay *r)
 {
-	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at, next_look(r) };
+	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at, next_look(r),
+				    r->waiting ? r->wait_told_at : 0 };
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (times[i] && (!next || times[i] < next))
@@ -586,6 +593,9 @@ static void check_time(struct relay *r)
 		give_up(r, PROTO_STDOUT);
 		give_up(r, PROTO_STDERR);
 		r->give_up_at = 0;
+	} else if (r->waiting && is_due(r->wait_told_at, t)) {
+		r->wait_told_at = 0;
+		notice("the kernel has ended; waiting for gdb (process %d) to end, too", r->debugger.pid);
 	} else if (is_due(r->answer_by, t)) {
 		notice("the guest does not answer; ending it");
 		r->answer_by = 0;
