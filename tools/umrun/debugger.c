@@ -4,8 +4,10 @@
  * must not be taken for a hang, and the jail must not be ended with a gdb in it.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,6 +33,27 @@ static bool lives(const struct debugger *d)
 }
 
 /*
+ * A gdb that was killed takes with it the signal that it had just stopped the kernel with: perhaps
+ * the tick of a CPU's clock, without which it sleeps for ever. And its own SIGSTOP may still be
+ * under way. One tick too many does no harm; UML's helper threads block it.
+ */
+static void revive(pid_t kernel)
+{
+	char *folder = format("/proc/%d/task", kernel);
+	DIR *d = opendir(folder);
+	struct dirent *e;
+
+	kill(kernel, SIGCONT);
+	while (d && (e = readdir(d)))
+		if (atoi(e->d_name) > 0)
+			syscall(SYS_tgkill, kernel, atoi(e->d_name), SIGALRM);
+	syscall(SYS_tgkill, kernel, kernel, SIGIO);
+	if (d)
+		closedir(d);
+	free(folder);
+}
+
+/*
  * debugger_look - is there one now?
  * Returns the seconds since the last look if it had the kernel then or has it now, else 0.
  */
@@ -45,9 +68,8 @@ double debugger_look(struct debugger *d, const struct jail *j)
 	d->looked = t;
 	if (d->attached && tracer != d->pid)
 		meet(d, j, tracer);
-	/* The SIGSTOP of a gdb that was killed may be all that is left of it. */
 	if (had && !d->attached && !lives(d))
-		kill(j->kernel, SIGCONT);
+		revive(j->kernel);
 	return had || d->attached ? since : 0;
 }
 
