@@ -3,6 +3,7 @@
  * --gdb, --attach: gdb runs in the jail's PID namespace but sees the host's files, since
  * its user's sources and settings are there. Only the kernel that it starts
  * gets a root of its own: umrun is gdb's exec-wrapper as well, and enters it.
+ * --gdb-on-fail is the same with a terminal of gdb's own: onfail.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -128,7 +129,10 @@ void debug_enter(const struct cell *c, char **argv)
 
 	if (failed)
 		jail_report_error(c->report, failed, "gdb");
-	own_group();
+	if (options->on_fail)
+		onfail_enter();
+	else
+		own_group();
 	keep_open(c);
 	strings_add(&args, "gdb");
 	strings_add(&args, "-q");
@@ -137,6 +141,12 @@ void debug_enter(const struct cell *c, char **argv)
 	strings_add(&args, "-ex");
 	strings_add(&args, wrapper_setting(c));
 	add_options(&args, options, source);
+	if (options->on_fail) {
+		strings_add(&args, "-x");
+		strings_add(&args, project_path("../gdb-scripts/on-fail.py"));
+		if (options->allow_warn)
+			setenv("UMLAB_ALLOW_WARN", "1", 1);
+	}
 	strings_add(&args, "--args");
 	strings_add(&args, c->kernel);
 	for (char **arg = argv + 1; *arg; arg++)

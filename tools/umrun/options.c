@@ -21,7 +21,7 @@
 enum {
 	OPT_KERNEL = 256, OPT_CPUS, OPT_MEM, OPT_TIMEOUT, OPT_SHARE, OPT_SHARE_RO, OPT_APPEND,
 	OPT_LOG, OPT_DRY_RUN, OPT_GDB, OPT_GDB_ARG, OPT_RESULT, OPT_ENV, OPT_ALLOW_WARN, OPT_DOCTOR,
-	OPT_DISK, OPT_ATTACH,
+	OPT_DISK, OPT_ATTACH, OPT_ON_FAIL,
 };
 
 static const struct argp_option option_list[] = {
@@ -43,6 +43,7 @@ static const struct argp_option option_list[] = {
 	{ "log", OPT_LOG, "FILE", 0, "The kernel log goes here (default: a new file in build/log)", 0 },
 	{ "result", OPT_RESULT, "FILE", 0, "Write a JSON of how the run went and who decided its status", 0 },
 	{ "gdb", OPT_GDB, 0, 0, "Run the kernel under gdb; no time-out", 0 },
+	{ "gdb-on-fail", OPT_ON_FAIL, 0, 0, "A report of the kernel (panic, WARNING, KASAN, ...) or the time-out stops it in gdb; without a terminal, gdb's backtrace is printed", 0 },
 	{ "attach", OPT_ATTACH, "PID", OPTION_ARG_OPTIONAL, "gdb on the kernel of an umrun that is running: yours, or the one with that PID; no PROGRAM", 0 },
 	{ "gdb-arg", OPT_GDB_ARG, "ARG", 0, "One more argument for gdb; may be given again", 0 },
 	{ "dry-run", OPT_DRY_RUN, 0, 0, "Print the kernel's command line and end", 0 },
@@ -174,6 +175,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_LOG: o->log = arg; break;
 	case OPT_RESULT: o->result = arg; break;
 	case OPT_GDB: o->gdb = true; break;
+	case OPT_ON_FAIL: o->on_fail = true; break;
 	case OPT_ATTACH: o->attach = true; o->attach_pid = parse_pid(state, arg); break;
 	case OPT_GDB_ARG: append(state, &o->gdb_args, &o->gdb_args_len, arg); break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
@@ -183,6 +185,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->argv = state->argv + state->next;
 		break;
 	case ARGP_KEY_END:
+		if (o->gdb + o->on_fail + o->attach > 1)
+			argp_error(state, "--gdb, --gdb-on-fail, --attach: only one of them");
 		if (o->argc && o->attach)
 			argp_error(state, "%s: --attach takes no program: it runs already", o->argv[0]);
 		if (!o->argc && !o->doctor && !o->attach)

@@ -22,6 +22,8 @@
 #define POWEROFF_TIME	10.0	/* seconds that the guest has to power off */
 #define INTERRUPT	0x03	/* what Ctrl-C types */
 #define WAIT_TIME	1.0	/* seconds that a gdb has to end after the kernel, before it is told */
+#define HOLD_TIME	10.0	/* seconds that gdb has to stop the kernel */
+#define REPORT_TIME	60.0	/* ... and to print what it sees there, without a user */
 #define LOOK_TIME	1.0	/* seconds between looks for a debugger */
 #define FLUSH_TIME	0.5	/* seconds to deliver what is left, after a forced end */
 #define WRITE_MAX	4096	/* a pipe that polls writable takes so much without blocking (PIPE_BUF) */
@@ -59,6 +61,7 @@ struct relay {
 	struct debugger debugger;	/* that somebody attached */
 	bool waiting;			/* all is over but for that one's own end */
 	double wait_told_at;		/* ... which is said then; 0: it was */
+	bool held;			/* gdb of --gdb-on-fail has stopped the kernel */
 	double start, deadline;		/* the time-out; 0: none */
 	double answer_by;		/* a signal must be answered; 0: none under way */
 	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
@@ -106,10 +109,35 @@ static bool guest_runs(const struct relay *r)
 	return r->channel_open && !r->out->kernel_ended;
 }
 
+static bool under_gdb(const struct relay *r)
+{
+	return r->options->gdb || r->options->on_fail;
+}
+
 static void stop(struct relay *r, int sig)
 {
 	r->out->stopped_by = sig;
 	r->stop_at = now();
+}
+
+/* --gdb-on-fail: have gdb stop the kernel where it is now; false: there is nobody to look at it. */
+static bool hold(struct relay *r)
+{
+	if (!r->options->on_fail || r->held || !r->jail->kernel || !guest_runs(r) ||
+	    kill(r->jail->kernel, SIGINT))
+		return false;
+	/* If not even that helps. */
+	r->stop_at = now() + HOLD_TIME;
+	return true;
+}
+
+/* A guest that takes no signal any more: somebody may want to see why. */
+static void stop_or_hold(struct relay *r, int sig)
+{
+	if (onfail_has_user() && hold(r))
+		r->out->stopped_by = sig;
+	else
+		stop(r, sig);
 }
 
 /* ---- streams ---- */
@@ -134,7 +162,7 @@ static void read_stdin(struct relay *r)
 		return;
 	}
 	if (wants_out(r, buf, n))
-		stop(r, SIGINT);
+		stop_or_hold(r, SIGINT);
 	queue_add(&r->from_user, buf, n);
 }
 
@@ -229,7 +257,7 @@ static void hello(struct relay *r)
 	/* On a busy host it may say hello before we have read from the jail which process it is. */
 	if (!r->jail->kernel)
 		take_news(r);
-	if (r->out->hello && !r->options->gdb) {
+	if (r->out->hello && !r->options->gdb && !r->held) {
 		r->out->rebooted = true;
 		r->stop_at = now();
 		return;
@@ -300,10 +328,10 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 	case PROTO_DONE:
 		verdict_look(r->out, r->memory, r->symbols);
 		r->out->done = true;
-		if (!r->options->gdb) {
+		if (!r->options->gdb && !r->held)
 			r->deadline = now() + POWEROFF_TIME;
+		if (!under_gdb(r))
 			watch(r);
-		}
 		tell(r, PROTO_POWEROFF, NULL, 0);
 		break;
 	case PROTO_SIGNALLED:
@@ -348,6 +376,14 @@ static void write_channel(struct relay *r)
 
 /* ---- signals and time ---- */
 
+static void drain_log(struct relay *r)
+{
+	struct pollfd p = { r->jail->log, POLLIN, 0 };
+
+	while (r->log_open && poll(&p, 1, 0) > 0)
+		r->log_open = klog_read(r->log, r->jail->log);
+}
+
 static void pass_signal(struct relay *r, int sig)
 {
 	int32_t number = sig;
@@ -365,6 +401,7 @@ static void pass_winsize(struct relay *r)
 	struct winsize size;
 	uint16_t both[2];
 
+	onfail_resize();
 	if (!r->orders->tty || ioctl(STDIN_FILENO, TIOCGWINSZ, &size))
 		return;
 	both[0] = size.ws_row;
@@ -382,7 +419,6 @@ static void end_waiting(struct relay *r)
 static void take_signal(struct relay *r)
 {
 	struct signalfd_siginfo si;
-	struct pollfd log = { r->jail->log, POLLIN, 0 };
 
 	if (read(r->signals, &si, sizeof(si)) != sizeof(si))
 		return;
@@ -411,8 +447,7 @@ static void take_signal(struct relay *r)
 		if (r->watching && watch_step(r->jail->kernel)) {
 			verdict_look(r->out, r->memory, r->symbols);
 			r->out->seen_off = true;
-			while (poll(&log, 1, 0) > 0 && klog_read(r->log, r->jail->log))
-				;
+			drain_log(r);
 			if (!klog_complaint(r->log) && !r->out->stopped_by)
 				hang_last(r->jail->kernel, r->memory, r->symbols);
 			watch_end(r->jail->kernel);
@@ -491,7 +526,7 @@ static void look_for_debugger(struct relay *r)
 {
 	double held;
 
-	if (r->options->gdb || !r->jail->kernel || r->out->kernel_ended)
+	if (under_gdb(r) || !r->jail->kernel || r->out->kernel_ended)
 		return;
 	held = debugger_look(&r->debugger, r->jail);
 	add_time(&r->deadline, held);
@@ -533,15 +568,16 @@ static void time_out(struct relay *r)
 		klog_print_tail(r->log, r->symbols, 15, stderr);
 		if (r->memory >= 0)
 			verdict_look(r->out, r->memory, r->symbols);
-		hang_explain(r->jail, r->log, r->symbols);
+		hang_explain(r->jail, r->log, r->symbols, r->options->on_fail);
 	}
-	r->stop_at = now();
+	if (!hold(r))
+		r->stop_at = now();
 }
 
 /* When to look for a debugger again; 0: never. */
 static double next_look(const struct relay *r)
 {
-	if (r->options->gdb || !r->jail->kernel || r->out->kernel_ended)
+	if (under_gdb(r) || !r->jail->kernel || r->out->kernel_ended)
 		return 0;
 	return r->debugger.looked + LOOK_TIME;
 }
@@ -597,13 +633,38 @@ static void check_time(struct relay *r)
 		r->wait_told_at = 0;
 		notice("the kernel has ended; waiting for gdb (process %d) to end, too", r->debugger.pid);
 	} else if (is_due(r->answer_by, t)) {
-		notice("the guest does not answer; ending it");
 		r->answer_by = 0;
-		stop(r, r->out->stopped_by ? r->out->stopped_by : SIGINT);
+		notice("the guest does not answer; %s it", onfail_has_user() ? "stopping" : "ending");
+		stop_or_hold(r, r->out->stopped_by ? r->out->stopped_by : SIGINT);
 	} else if (is_due(r->deadline, t)) {
 		r->deadline = 0;
 		time_out(r);
 	}
+}
+
+/* gdb has stopped the kernel: the user's turn, or else its own. */
+static void take_failure(struct relay *r)
+{
+	const char *what = onfail_news();
+
+	if (!what)
+		return;
+	r->held = true;
+	r->deadline = r->answer_by = r->stop_at = 0;
+	drain_log(r);
+	if (r->memory >= 0)
+		verdict_look(r->out, r->memory, r->symbols);
+	if (!r->out->timed_out && !r->out->stopped_by)
+		r->out->report = must(strdup(what));
+	if (onfail_has_user()) {
+		terminal_restore();
+		notice("kernel: %s", what);
+		klog_print_complaint(r->log, r->symbols, stderr);
+		r->out->shown = true;
+	} else {
+		r->stop_at = now() + REPORT_TIME;
+	}
+	onfail_answer();
 }
 
 /* ---- the loop ---- */
@@ -616,7 +677,8 @@ static bool finished(const struct relay *r)
 
 static void relay_once(struct relay *r)
 {
-	bool take_stdin = !r->options->gdb && r->out->started && !r->out->exited && r->channel_open &&
+	/* The keys are gdb's while it has the user. */
+	bool take_stdin = !r->options->gdb && !(r->held && r->orders->tty) && r->out->started && !r->out->exited && r->channel_open &&
 			  !r->closed[PROTO_STDIN] && !r->from_user.len && !r->mail_out;
 	struct pollfd p[] = {
 		{ r->log_open ? r->jail->log : -1, POLLIN, 0 },
@@ -628,6 +690,9 @@ static void relay_once(struct relay *r)
 		{ user_waits(r, PROTO_STDOUT) ? STDOUT_FILENO : -1, POLLOUT, 0 },
 		{ user_waits(r, PROTO_STDERR) ? STDERR_FILENO : -1, POLLOUT, 0 },
 		{ r->waiting ? r->debugger.fd : -1, POLLIN, 0 },
+		{ onfail_fd(ONFAIL_NEWS), POLLIN, 0 },
+		{ onfail_fd(ONFAIL_OUTPUT), POLLIN, 0 },
+		{ onfail_fd(ONFAIL_KEYS), POLLIN, 0 },
 	};
 
 	if (poll(p, sizeof(p) / sizeof(p[0]), patience(r)) < 0 && errno != EINTR)
@@ -651,6 +716,12 @@ static void relay_once(struct relay *r)
 		write_user(r, PROTO_STDERR);
 	if (p[7].revents)
 		leave_jail(r);
+	if (p[8].revents)
+		take_failure(r);
+	if (p[9].revents)
+		onfail_output();
+	if (p[10].revents)
+		onfail_keys();
 	check_time(r);
 }
 
@@ -676,6 +747,8 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 		terminal_raw();
 	while (!finished(&r))
 		relay_once(&r);
+	if (o->on_fail)
+		onfail_end();
 	terminal_restore();
 	jail_kill(j);
 	out->t_end = now() - r.start;

@@ -91,6 +91,8 @@ struct outcome {
 	bool locks_off;		/* lockdep or a lock check reported */
 	uint32_t stalls;	/* RCU stalls */
 	bool looked;		/* the kernel's memory was read at the end */
+	char *report;		/* what --gdb-on-fail stopped at, or NULL */
+	bool shown;		/* ... and the user has seen it */
 	double t_hello, t_exit, t_end;	/* seconds since the start */
 };
 
@@ -206,7 +208,7 @@ bool kmem_read(int memory, uint64_t addr, void *buf, size_t len);
 bool kmem_logged(int memory, const struct symbols *s, const char *text, size_t len);
 
 /* hang.c */
-void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s);
+void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s, bool traced);
 void hang_last(pid_t kernel, int memory, const struct symbols *s);
 
 /* relay.c */
@@ -226,6 +228,7 @@ void result_write(const char *file, const struct options *o, const struct kernel
 
 /* terminal.c */
 void terminal_raw(void);
+void terminal_keys(int fd);
 void terminal_save(void);
 void terminal_again(void);
 void terminal_restore(void);
@@ -256,6 +259,21 @@ bool debugger_stays(const struct debugger *d);
 
 /* attach.c */
 int attach(const struct options *o);
+
+/* onfail.c */
+enum onfail_source { ONFAIL_NEWS, ONFAIL_OUTPUT, ONFAIL_KEYS };
+void onfail_prepare(void);
+void onfail_enter(void);
+void onfail_begin(void);
+void onfail_resize(void);
+int onfail_fd(enum onfail_source source);
+const char *onfail_news(void);
+void onfail_output(void);
+void onfail_keys(void);
+bool onfail_has_user(void);
+void onfail_answer(void);
+void onfail_end(void);
+void onfail_last_words(void);
 
 /* proc.c */
 long proc_number(pid_t pid, const char *key);
