@@ -26,6 +26,7 @@ gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
 # pylint: disable=wrong-import-position
 from umlab import onfail  # noqa: E402
 
+INTERRUPTED = "interrupted"
 FRAMES = 40     # of a backtrace that is printed
 HINT = "bt, up, info locals; continue goes on; quit ends the run"
 
@@ -52,7 +53,8 @@ def main():
     for setting in ("print thread-events off", "print inferior-events off"):
         gdb.execute("set " + setting)
     umrun = Umrun(os.environ.pop("UMLAB_ON_FAIL", None))
-    report = run_to_report(onfail.watch())
+    onfail.watch()
+    report = run_to_report()
     if report is None:
         end_as_the_kernel()
     elif umrun.stopped(report.text):
@@ -64,16 +66,9 @@ def main():
         gdb.execute("quit 0")
 
 
-def run_to_report(booted):
-    """Run the kernel; returns the onfail.Report that stopped it, None if it came to its end.
-
-    @booted: what onfail.watch() returned
-    """
+def run_to_report():
+    """Run the kernel; returns the onfail.Report that stopped it, None if it came to its end."""
     report = go("run")
-    if report and booted and report is booted.report:
-        booted.delete()
-        onfail.watch_messages()
-        report = go("continue")
     while report and report.until:
         end = onfail.Return(report)
         report = go("continue")
@@ -101,13 +96,15 @@ def report_of(event):
         if getattr(breakpoint_, "report", None):
             return breakpoint_.report
     if isinstance(event, gdb.SignalEvent):
-        text = "interrupted" if event.stop_signal == "SIGINT" else f"{event.stop_signal} in the kernel's process"
+        text = INTERRUPTED if event.stop_signal == "SIGINT" else f"{event.stop_signal} in the kernel's process"
         return onfail.Report(text, None)
     return onfail.Report("a breakpoint", None)
 
 
 def show(report):
     """Tell a person where the kernel stands."""
+    if report.text == INTERRUPTED:
+        onfail.busy_thread().switch()
     onfail.culprit(gdb.newest_frame()).select()
     print(f"\n{report.text}")
     if not onfail.has_debug_info():
@@ -128,10 +125,9 @@ def told(report):
     """Return all that is of interest where the kernel stands (str)."""
     frame = onfail.culprit(gdb.newest_frame())
     lines = [f"gdb: {report.text}"]
-    if report.text == "interrupted":
-        lines.append(output(f"thread apply all -q backtrace -frame-arguments all {FRAMES}"))
-    else:
-        lines.append(output(f"backtrace -frame-arguments all {FRAMES}"))
+    if report.text == INTERRUPTED:
+        return "".join(lines) + "\n" + output(f"thread apply all backtrace -frame-arguments all {FRAMES}")
+    lines.append(output(f"backtrace -frame-arguments all {FRAMES}"))
     if onfail.has_debug_info():
         frame.select()
         lines += [f"gdb: {frame.name()}():", output("frame"), output("info locals")]

@@ -7,8 +7,10 @@ such as who freed what KASAN complains of.  A panic is stopped at its begin, bef
 the other CPUs are.  Works with symbols alone: all that is read at these places is in registers.
 """
 
+import mmap
 import os
 import re
+import struct
 from collections import namedtuple
 
 import gdb
@@ -35,12 +37,12 @@ _MACHINERY = re.compile(r"""
     | bad_page\w* | \w*print_bad_\w+ | free_page_is_bad\w* | page_expected_state | check_(free|new)_pages?\w*
     | slab_(err|bug|fix|pad_check) | object_err | check_(object|bytes_and_report|slab)\w* | \w*free_inconsistent\w*
     | (__)?list_(add|del)_\w*valid\w* | refcount_warn_saturate | debug_print_object | debug_object_\w+
-    | check_poison_mem | (__)?kernel_unpoison_pages | unpoison_page | check_mm
+    | __might_(resched|sleep|fault) | check_poison_mem | (__)?kernel_unpoison_pages | unpoison_page | check_mm
     | (__)?debug_locks_off\w* | lockdep_\w+ | (__)?lock_(acquire|release|acquired|contended)\w*
     | validate_chain | check_(noncircular|prev_add|prevs_add|irq_usage|usage|deadlock|wait_context|path)\w*
     | mark_(lock|usage|held_locks)\w* | valid_state | print_\w+ | register_lock_class | match_held_lock
     | (__)?_raw_(spin|read|write)_\w+ | (__)?mutex_(lock|unlock|trylock)\w* | (__)?(down|up)_(read|write)\w*
-    | (__)?rcu_dereference\w* | spin_bug | do_raw_\w+ | rwlock_bug
+    | rcu_(read_)?(un)?lock\w* | spin_bug | do_raw_\w+ | rwlock_bug
     | segv | segv_handler | bad_segv | relay_signal | fatal_sigsegv | sig_handler\w* | hard_handler | os_dump_core
 """, re.VERBOSE)
 # Who finds a stall is the tick; at fault is what it interrupted.
@@ -70,6 +72,27 @@ def culprit(frame):
             return frame
         frame = frame.older()
     return first
+
+
+# What a thread of UML's does that is not at work for the guest.
+_IDLE = ("os_idle_sleep", "io_thread", "write_sigio_thread")
+
+
+def busy_thread():
+    """Return the thread (gdb.InferiorThread) of a CPU that is not idle, the selected one if all are."""
+    selected = gdb.selected_thread()
+    try:
+        for thread in [selected] + sorted(gdb.selected_inferior().threads(), key=lambda t: t.num):
+            thread.switch()
+            frame, names = gdb.newest_frame(), []
+            while frame is not None and len(names) < _FRAMES:
+                names.append(frame.name())
+                frame = frame.older()
+            if not any(name in _IDLE for name in names):
+                return thread
+        return selected
+    finally:
+        selected.switch()
 
 
 class Place(gdb.Breakpoint):
@@ -107,27 +130,15 @@ class Return(gdb.Breakpoint):
         return _register("rsp") > self._sp
 
 
-# Booting prints hundreds of lines; this is called when it is over.
-_BOOTED = "rcu_end_inkernel_boot"
-
-
 def watch():
-    """Set the breakpoints; returns the one (Place) at which watch_messages() is to be called, or None."""
+    """Set the breakpoints."""
     for name, look in (("vpanic", _panic), ("warn_slowpath_fmt", _warning), ("__warn", _other_warning),
                        ("add_taint", _taint), ("debug_locks_off", _locks_off),
                        ("lockdep_rcu_suspicious", _rcu_usage)):
         if _exists(name):
             Place(name, look)
-    if _exists(_BOOTED):
-        return Place(_BOOTED, lambda: Report("booted", None))
-    watch_messages()
-    return None
-
-
-def watch_messages():
-    """Set the breakpoint for reports that are nothing but a line of the log."""
-    if _exists("_printk"):
-        Place("_printk", _message)
+    for address, text in _messages(TRACELESS):
+        Place(f"{address:#x}", lambda text=text: Report(text, _until(gdb.newest_frame())))
 
 
 def _panic():
@@ -178,23 +189,16 @@ def _rcu_usage():
                   _until(gdb.newest_frame()))
 
 
-def _message():
-    fmt = _register("rdi")
-    # Behind the level: KERN_SOH and a digit.
-    if not _string(fmt, 64).lstrip("\x01").lstrip("01234567c").startswith(TRACELESS):
-        return None
-    text = formatted(fmt, _arguments(("rsi", "rdx", "rcx", "r8", "r9")))
-    frame = gdb.newest_frame()
-    # A page's contents follow.
-    return Report(text, _until(_caller(frame) if "pagealloc" in text else frame))
-
-
-def _caller(frame):
-    """Return the frame (gdb.Frame) that called @frame, not inlined ones."""
-    frame = frame.older()
+def _function(frame):
+    """Return the frame (gdb.Frame) of the function into which @frame is inlined, or itself."""
     while frame.type() == gdb.INLINE_FRAME:
         frame = frame.older()
     return frame
+
+
+def _caller(frame):
+    """Return the frame (gdb.Frame) of the function that called that of @frame."""
+    return _function(_function(frame).older())
 
 
 def _until(frame):
@@ -219,6 +223,49 @@ def _exists(name):
     except gdb.error:
         return False
     return True
+
+
+# ---- the kernel's file ----
+
+# How x86-64 loads the address of a format into printk's first argument, by code model, and how
+# many bytes of address follow: movabs $x,%rdi (UML's), mov $x,%rdi, mov $x,%edi.
+_LOADS = ((b"\x48\xbf", 8), (b"\x48\xc7\xc7", 4), (b"\xbf", 4))
+
+
+def _messages(texts):
+    """Yield (address (int), text (str)) of the instructions that are about to print one of @texts (tuple of str).
+
+    A breakpoint at printk itself would cost some milliseconds a line.
+    """
+    with open(gdb.current_progspace().filename, "rb") as file, \
+            mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+        segments = list(_segments(data))
+        for text in texts:
+            # Behind the level: KERN_SOH and a digit.
+            wanted = (base + data.find(text.encode(), begin, end) - begin - 2 for _, base, begin, end in segments
+                      if data.find(text.encode(), begin, end) >= 0)
+            for fmt in wanted:
+                yield from ((address, text) for address in _loads(data, segments, fmt))
+
+
+def _segments(data):
+    """Yield (executable, address, begin, end) of what is loaded of the ELF file @data (bytes-like)."""
+    table, = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    for number in range(count):
+        kind, flags, begin, address, _, length = struct.unpack_from("<IIQQQQ", data, table + number * size)
+        if kind == 1 and length:    # PT_LOAD
+            yield bool(flags & 1), address, begin, begin + length
+
+
+def _loads(data, segments, value):
+    """Yield the addresses (int) of instructions that load @value (int) as a first argument."""
+    for executable, base, begin, end in segments:
+        for opcode, size in _LOADS if executable else ():
+            found = data.find(opcode + value.to_bytes(8, "little")[:size], begin, end)
+            if found >= 0:
+                yield base + found - begin
+                break
 
 
 # ---- printf ----

@@ -62,7 +62,7 @@ void onfail_prepare(void)
 	int pair[2];
 	char *name;
 
-	pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	pty = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (pty < 0 || grantpt(pty) || unlockpt(pty) || !(name = ptsname(pty)))
 		fail("--gdb-on-fail", "a terminal for gdb", "%s", strerror(errno));
 	pty_gdb = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -123,7 +123,7 @@ const char *onfail_news(void)
 	char buf[4096], *end;
 	size_t room = heard ? sizeof(buf) : sizeof(line) - 1 - line_len;
 	char *to = heard ? buf : line + line_len;
-	ssize_t n = read(news, to, room);
+	ssize_t n = recv(news, to, room, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return NULL;
@@ -196,11 +196,11 @@ void onfail_keys(void)
 		drop(&pty);
 }
 
-static bool has_output(void)
+static bool readable(int fd)
 {
-	struct pollfd p = { pty, POLLIN, 0 };
+	struct pollfd p = { fd, POLLIN, 0 };
 
-	return pty >= 0 && poll(&p, 1, 0) > 0;
+	return fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
 /* onfail_has_user - is there one to whom gdb can be shown? */
@@ -215,7 +215,7 @@ void onfail_answer(void)
 	const char *text = user >= 0 ? "terminal\n" : "report\n";
 
 	/* What gdb said of itself until now. */
-	while (has_output())
+	while (readable(pty))
 		onfail_output();
 	tail_len = 0;
 	if (user >= 0) {
@@ -229,9 +229,9 @@ void onfail_answer(void)
 /* onfail_end - gdb has ended */
 void onfail_end(void)
 {
-	while (has_output())
+	while (readable(pty))
 		onfail_output();
-	while (news >= 0 && heard)
+	while (heard && readable(news))
 		onfail_news();
 	terminal_restore();
 }

@@ -658,7 +658,8 @@ static void take_failure(struct relay *r)
 		r->out->report = must(strdup(what));
 	if (onfail_has_user()) {
 		terminal_restore();
-		notice("kernel: %s", what);
+		if (r->out->report)
+			notice("kernel: %s", what);
 		klog_print_complaint(r->log, r->symbols, stderr);
 		r->out->shown = true;
 	} else {
