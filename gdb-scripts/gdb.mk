@@ -16,6 +16,11 @@ gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim p
 		set -- $(GDB_BEGIN) && for arg; do set -- "$$@" "--gdb-arg=$$arg"; shift; done && \
 		$(if $(TOUR),UMLAB_TOUR='$(TOUR)') exec build/umrun --kernel "$$dir/linux" --cpus '$(or $(CPUS),1)' --gdb "$$@" -- $(GDB_CMD)
 
+attach: ## [start] gdb on the kernel of an umrun that is running, also one that hangs (PID=, if there are several)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s build/umrun
+	@exec build/umrun --attach$(if $(PID),='$(PID)')
+
 .PHONY: tour tour-check
 tour: ## [start] guided tours through the code in gdb: lists them; T=name: that one
 	@tools/deps.sh
