@@ -161,6 +161,28 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state, struc
 	return 0;
 }
 
+/* gdb's -i, --interpreter: `mi`, with or without a number, and `dap` are for programs. */
+static bool is_machine(const struct options *o)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < o->gdb_args_len; before = o->gdb_args[i++]) {
+		const char *arg = o->gdb_args[i] + strspn(o->gdb_args[i], "-");
+		const char *value = strchr(arg, '=');
+
+		before += strspn(before, "-");
+		if (value && (!strncmp(arg, "i=", 2) || !strncmp(arg, "interpreter=", 12)))
+			value++;
+		else if (!strcmp(before, "i") || !strcmp(before, "interpreter"))
+			value = arg;
+		else
+			continue;
+		if (!strncmp(value, "mi", 2) || !strcmp(value, "dap"))
+			return true;
+	}
+	return false;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -210,6 +232,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			       .mem = 512ull << 20, .timeout = 60 };
 	argp_err_exit_status = EXIT_UMRUN;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o);
+	o->gdb_machine = is_machine(o);
 	if (strchr(o->point, '/') || strchr(o->flavour, '/') || !*o->point || !*o->flavour)
 		fail("--point, --flavour", "a name with a slash or none",
 		     "'make points' lists the points; flavours are fast and debug");

@@ -212,11 +212,18 @@ static void send_stdin(struct relay *r)
 	}
 }
 
+/* Where a stream of the program's goes. An editor that talks to gdb on stdout must not find its output
+ * in the middle of a record of gdb's. */
+static int user_fd(const struct relay *r, enum proto_stream s)
+{
+	return s == PROTO_STDOUT && r->options->gdb_machine ? STDERR_FILENO : (int)s;
+}
+
 static void write_user(struct relay *r, enum proto_stream s)
 {
 	struct queue *q = &r->to_user[s];
 	size_t want = q->len < WRITE_MAX ? q->len : WRITE_MAX;
-	ssize_t n = write(s, q->data, want);
+	ssize_t n = write(user_fd(r, s), q->data, want);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -688,7 +695,7 @@ static void relay_once(struct relay *r)
 		{ r->out->kernel_ended ? -1 : r->jail->report, POLLIN, 0 },
 		{ r->signals, POLLIN, 0 },
 		{ take_stdin ? STDIN_FILENO : -1, POLLIN, 0 },
-		{ user_waits(r, PROTO_STDOUT) ? STDOUT_FILENO : -1, POLLOUT, 0 },
+		{ user_waits(r, PROTO_STDOUT) ? user_fd(r, PROTO_STDOUT) : -1, POLLOUT, 0 },
 		{ user_waits(r, PROTO_STDERR) ? STDERR_FILENO : -1, POLLOUT, 0 },
 		{ r->waiting ? r->debugger.fd : -1, POLLIN, 0 },
 		{ onfail_fd(ONFAIL_NEWS), POLLIN, 0 },

@@ -49,6 +49,7 @@ struct options {
 	pid_t attach_pid;	/* to which run, or 0 */
 	char **gdb_args;	/* further arguments for gdb */
 	size_t gdb_args_len;
+	bool gdb_machine;	/* gdb's stdout is for a program: its interpreter is mi or dap */
 	int argc;
 	char **argv;		/* the program and its arguments */
 };
