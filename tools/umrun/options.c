@@ -71,12 +71,15 @@ static const char doc[] =
 	"SIGINT (Ctrl-C) goes to the program; a second one ends the run. SIGTERM and SIGHUP go to the "
 	"program, and end the run a second later. No process, folder or file is left after any end.\n"
 	"\n"
+	"While a debugger is attached to the kernel, its time-out stands still. docs/debugging.md tells more.\n"
+	"\n"
 	"Examples:\n"
 	"  umrun uname -a\n"
 	"  umrun --point base -- build/tests/guest/ptworkload --size 1G\n"
 	"  tar c . | umrun --cpus 2 --mem 1G sha256sum\n"
 	"  umrun --disk 256M sh -c 'mkswap /dev/ubda && swapon /dev/ubda && free'\n"
-	"  umrun --timeout 0 sh";
+	"  umrun --timeout 0 sh\n"
+	"  umrun --flavour debug --gdb-on-fail ./test";
 
 static uint64_t parse_size(struct argp_state *state, const char *option, const char *text,
 			   uint64_t min, uint64_t max)
