@@ -24,10 +24,32 @@ attach: ## [start] gdb on the kernel of an umrun that is running, also one that 
 .PHONY: tour tour-check
 tour: ## [start] guided tours through the code in gdb: lists them; T=name: that one
 	@tools/deps.sh
-	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload build/tests/gdb/scenario
+	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tools/tour.sh $(T)
 
 tour-check: ## [test] run all tours without a person: a stop that is not reached or a line that has moved fails
 	@tools/deps.sh
-	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload build/tests/gdb/scenario
+	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tools/tour.sh --check $(T)
+
+.PHONY: race
+race: ## [start] races on the first try, two guest CPUs, in gdb: lists them; R=name or R=name@point: that one; STEP=1: ask between steps
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@tools/race.sh $(if $(STEP),--step) $(R)
+
+.PHONY: bench-life
+bench-life: ## [test] what pt-life costs: the workload with it off and on, in turn, in one session (P=series, CPUS=1)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(if $(filter command environment,$(origin P)),$(P),series)' debug | tail -n 1) && [ -n "$$dir" ] && \
+		exec build/umrun --kernel "$$dir/linux" --cpus $(or $(CPUS),1) --gdb --gdb-arg=-nx --gdb-arg=-batch \
+		--gdb-arg=-x --gdb-arg=tests/gdb/life-cost.py -- build/tests/guest/ptworkload --size 512M
+
+.PHONY: gdb-docs
+gdb-docs: ## [tool] write docs/gdb.md anew: what each command prints, and tour 1, from a real run
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@UMLAB_TOUR_CHECK=1 UMLAB_TOUR_MARKDOWN=1 tools/tour.sh commands reclaim </dev/null >build/gdb.md.new || { tail -n 5 build/gdb.md.new; exit 1; }
+	@{ printf '# The gdb commands\n\n<!-- make gdb-docs writes this file from a real run: edit gdb-scripts/tours/ instead -->\n\n'; \
+		grep -v '^Reading symbols from ' build/gdb.md.new | sed 's|$(CURDIR)/||g'; } >docs/gdb.md && rm build/gdb.md.new

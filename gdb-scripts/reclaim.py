@@ -70,6 +70,7 @@ def say_help(missing):
     if missing:
         print("  not in this kernel: " + ", ".join(missing))
     print("""
+  pt-here      where am I, in words           pt-walk ADDR, mg-show, rcu-tables: help pt-walk ...
   run          boot (again)                   bt           how did we get here
   finish       return, show the result        info locals  variables of this function
   p *tlb       the mmu_gather (up: to zap_pte_range, which has it)

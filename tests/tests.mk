@@ -6,13 +6,16 @@ TESTS_LIB := $(wildcard tests/guest/lib/*.c)
 TESTS_SUITES := $(filter-out ptworkload,$(notdir $(basename $(wildcard tests/guest/*.c))))
 TESTS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TESTS_LDLIBS := -lcheck -lsubunit -lrt -lm -lpthread
+# Programs that the tests of the gdb commands look at; `user` loaded in three ways.
+TESTS_GDB_OUT := build/tests/gdb
+TESTS_GDB_PROGRAMS := $(notdir $(basename $(wildcard tests/gdb/*.c))) user-pie user-static-pie
 # Without a point asked for: with the series and its mends, and before both what differs there.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
 TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
-# The host suite of gdb wants a debug kernel, that of mutants kernels with planted bugs; a run that
+# The host suites of gdb want debug kernels, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
-TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
+TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series base fixed)
 TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
@@ -54,6 +57,9 @@ endif
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
 check-all: TESTS_DIFFERING =
+# The gdb commands in both kernels that have debug information, and all tours.
+check-all: export UMLAB_GDB_FLAVOURS = debug sanitize
+check-all: export UMLAB_ALL = 1
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode
 
 MINUTES ?= 10
@@ -87,7 +93,7 @@ coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path 
 		--append init_on_free=1 --test gather-batch "$(P)-cleared=$$dir" || failed=1; \
 	tests/coverage/report "$$dir" build/coverage || failed=1; exit $$failed
 
-guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken build/tests/gdb/scenario ## [test] build the guest suites and the workload
+guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken $(TESTS_GDB_PROGRAMS:%=$(TESTS_GDB_OUT)/%) ## [test] build the guest suites and the workload
 
 # The workload needs no Check, so that `make demo` does not either.
 $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc.o
@@ -100,10 +106,17 @@ $(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_L
 TESTS_PARTS := $(wildcard tests/guest/random/*.c)
 $(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
-# The process that the tests of the gdb commands look at.
-build/tests/gdb/scenario: tests/gdb/scenario.c $(TESTS_OUT)/obj/lib/proc.o
+# What the tests of the gdb commands look at.
+$(patsubst %,$(TESTS_GDB_OUT)/%,$(filter-out user-%,$(TESTS_GDB_PROGRAMS))): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o
 	@mkdir -p $(@D)
-	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/scenario.d -static -o $@ $^
+	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $^ -lpthread
+
+# The same program, loaded elsewhere: pt-user has to find out where.
+$(TESTS_GDB_OUT)/user-pie: TESTS_PIE := -pie -fPIE
+$(TESTS_GDB_OUT)/user-static-pie: TESTS_PIE := -static-pie -fPIE
+$(TESTS_GDB_OUT)/user-pie $(TESTS_GDB_OUT)/user-static-pie: tests/gdb/user.c
+	@mkdir -p $(@D)
+	$(CC) $(TESTS_CFLAGS) -MF $@.d $(TESTS_PIE) -o $@ $<
 
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
@@ -119,4 +132,4 @@ $(TESTS_OUT)/obj/%.o: tests/guest/%.c
 # What is linked stays: the pattern rule's objects are no intermediate files.
 .SECONDARY: $(patsubst tests/guest/%.c,$(TESTS_OUT)/obj/%.o,$(wildcard tests/guest/*.c tests/guest/lib/*.c)) $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
--include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d $(TESTS_OUT)/obj/random/*.d)
+-include $(wildcard $(TESTS_OUT)/obj/*.d $(TESTS_OUT)/obj/lib/*.d $(TESTS_OUT)/obj/random/*.d $(TESTS_GDB_OUT)/*.d)

@@ -5,14 +5,17 @@
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 2
-tours=$top/gdb-scripts/tours
+tours=${UMLAB_TOURS:-$top/gdb-scripts/tours}
+# What gdb ends with after a part that has another one behind it (umlab/commands/tour.py).
+next_part=10
 
 usage()
 {
 	cat <<'END'
-usage: tools/tour.sh [--check] [NAME...]
+usage: tools/tour.sh [--check | --markdown] [NAME...]
 Without a name: lists the tours. With --check: runs those (all, if none is named) without a
-person, and says which are out of date.
+person, and says which are out of date. With --markdown: prints those as documents.
+UMLAB_TOURS=DIR: the tours there.
 
 Exit status: 0 led to the end, or nothing out of date; 1 out of date, or the kernel or gdb
 failed; 2 wrong usage.
@@ -54,33 +57,38 @@ setting()
 # part NAME NUMBER RUN: one gdb.
 part()
 {
-	local name=$1 RUN=$3 point flavour dir gdb_args=(-ex "tour $1") program=() append
+	local name=$1 RUN=$3 point flavour dir gdb_args=(-ex "tour $1") program=() append limit=()
 
 	point=$(setting point series)
 	flavour=$(setting flavour debug)
 	append=$(setting append "")
-	export UMLAB_TOUR_PART=$2 UMLAB_TOUR_TREE="$top/build/linux $point"
+	# A reader takes his time, and the kernel's clock goes on: no grace period that lasts is an error here.
+	append="rcupdate.rcu_cpu_stall_suppress=1${append:+ ${append//,/ }}"
+	export UMLAB_TOUR_PART=$2 UMLAB_TOUR_TREE="$top/build/linux umlab/$point"
 	[[ $RUN != *program=* ]] || read -r -a program <<< "${RUN#*program=}"
-	[ -z "$CHECK" ] || gdb_args=(-batch "${gdb_args[@]}")
+	# Without a person nobody ends a kernel that never comes to a stop.
+	[ -z "$ALONE" ] || gdb_args=(-batch "${gdb_args[@]}") limit=(timeout "${UMLAB_TOUR_LIMIT:-120}")
 	if [ ${#program[@]} -eq 0 ]; then
 		"$top/uml/tree.sh" > /dev/null || return 1
-		gdb -q -nx -x "$top/gdb-scripts/umlab.py" "${gdb_args[@]}"
+		"${limit[@]}" gdb -q -nx -x "$top/gdb-scripts/umlab.py" "${gdb_args[@]}"
 		return
 	fi
 	dir=$("$top/uml/kernel.sh" "$point" "$flavour" | tail -n 1) && [ -n "$dir" ] || return 1
 	gdb_args=(-x "$top/gdb-scripts/umlab.py" "${gdb_args[@]}")
 	program[0]=$top/build/tests/${program[0]}
-	"$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting cpus 1)" ${append:+--append "${append//,/ }"} \
+	"${limit[@]}" "$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting cpus 1)" --append "$append" \
 		--gdb "${gdb_args[@]/#/--gdb-arg=}" -- "${program[@]}"
 }
 
 # tour NAME: its parts, one after the other.
 tour()
 {
-	local number=0 run
+	local number=0 run status
 
 	while IFS= read -r run <&3; do
-		part "$1" $number "$run" || return 1
+		part "$1" $number "$run"
+		status=$?
+		[ $status -eq $next_part ] || return $status
 		number=$((number + 1))
 	done 3< <(sed -n 's/^@run *//p' "$tours/$1.md")
 }
@@ -104,14 +112,19 @@ check()
 	[ $failed -eq 0 ]
 }
 
-CHECK=
-[ "${1:-}" != --help ] || { usage; exit 0; }
-[ "${1:-}" != --check ] || { CHECK=1; shift; export UMLAB_TOUR_CHECK=1; }
+CHECK='' ALONE=''
+case ${1:-} in
+--help) usage; exit 0 ;;
+--check) CHECK=1 ALONE=1; shift; export UMLAB_TOUR_CHECK=1 ;;
+--markdown) ALONE=1; shift; export UMLAB_TOUR_MARKDOWN=1 ;;
+esac
 for name; do
 	[ -f "$tours/$name.md" ] || die "$name: no such tour: one of: $(names | tr '\n' ' ')"
 done
+[ -z "$ALONE" ] || exec < /dev/null
+# shellcheck disable=SC2046  # no name has a blank
+[ -z "$ALONE" ] || [ $# -gt 0 ] || set -- $(names)
 if [ -n "$CHECK" ]; then
-	[ $# -gt 0 ] || set -- $(names)
 	check "$@"
 elif [ $# -eq 0 ]; then
 	list

@@ -211,6 +211,8 @@ build() {
 	configure
 	! grep -q '^CONFIG_GDB_SCRIPTS=y' "$OUT/.config" || goals="linux scripts_gdb"
 	run_make "-j$JOBS" $goals
+	# gdb's index of the kernel before this one (tools/umrun/debug.c).
+	rm -rf "$OUT/gdb-index"
 	stop_meter
 	[ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" >"$LOGS/steps-$F"
 	write_info

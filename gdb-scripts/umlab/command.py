@@ -60,7 +60,9 @@ class Command(gdb.Command):
 
     def invoke(self, text, from_tty):
         """gdb calls this with what was typed behind the command's name."""
-        with errors_told(self.name):
+        from . import side  # pylint: disable=import-outside-toplevel,cyclic-import
+        # What a command reads is the kernel's, wherever `pt-user attach` or `pt-out` led.
+        with errors_told(self.name), side.on_kernel_side():
             need_process()
             self.run(*self.parse(split(text)))
 
@@ -99,14 +101,14 @@ class errors_told:  # pylint: disable=invalid-name
         return self
 
     def __exit__(self, kind, error, _):
-        if kind is None or issubclass(kind, (gdb.GdbError, KeyboardInterrupt)):
+        if kind is None or issubclass(kind, KeyboardInterrupt) or str(error).startswith(self._name + ":"):
             return False
         raise gdb.GdbError(f"{self._name}: {explain(error)}") from None
 
 
 def explain(error):
     """Return what the exception @error means to the user (str)."""
-    if isinstance(error, Problem):
+    if isinstance(error, (Problem, gdb.GdbError)):
         return str(error)
     if isinstance(error, gdb.MemoryError):
         return f"memory: {error}: the kernel has nothing there, or gdb may not read it"
@@ -253,3 +255,11 @@ def space(text):
 
 
 space.complete = _task_names
+
+
+def space_of(whose):
+    """Return the Space of a convenience function's argument @whose: a gdb.Value (pid, task or mm) or a str."""
+    if isinstance(whose, gdb.Value):
+        kind = whose.type.strip_typedefs().code
+        whose = str(int(whose)) if kind == gdb.TYPE_CODE_INT else f"({whose.type}) {int(whose):#x}"
+    return space(whose)

@@ -23,6 +23,21 @@ def pgtables_bytes(mm):
     return int(mm["pgtables_bytes"]["counter"])
 
 
+def resident_pages(mm):
+    """Return how many pages (int) of @mm (struct mm_struct *) are mapped: VmRSS, get_mm_rss_sum()."""
+    counters = mm["rss_stat"]
+    names = ("MM_FILEPAGES", "MM_ANONPAGES", "MM_SHMEMPAGES")
+    return sum(max(0, _sum(counters[int(gdb.parse_and_eval(name))])) for name in names)
+
+
+def _sum(counter):
+    """The value of @counter (struct percpu_counter), what the CPUs have not added yet included."""
+    total = int(counter["count"])
+    if lists.has_field(counter.type, "counters") and int(counter["counters"]):
+        total += sum(int(sched.per_cpu(counter["counters"].dereference(), cpu)) for cpu in sched.cpus())
+    return total
+
+
 def of_task(task):
     """Return the struct mm_struct * of @task (struct task_struct *), None for a kernel thread."""
     space = task["mm"]

@@ -41,6 +41,24 @@ def page_to_pfn(page):
     return (int(page) - int(mem_map)) // mem_map.type.target().sizeof
 
 
+def is_flat():
+    """Return whether all struct pages are in one array, mem_map, as on UML (FLATMEM)."""
+    return gdb.lookup_global_symbol("mem_map") is not None
+
+
+def frame_of(page):
+    """Return the page frame number (int) of @page (struct page * or ptdesc *, or its address), checked.
+
+    None if no struct page of this kernel is there, or if this memory model has no mem_map.
+    """
+    try:
+        mem_map = gdb.parse_and_eval("mem_map")
+        frame, rest = divmod(int(page) - int(mem_map), mem_map.type.target().sizeof)
+        return frame if rest == 0 and is_frame(frame) else None
+    except gdb.error:
+        return None
+
+
 def pfn_to_ptdesc(pfn):
     """Return the struct ptdesc * of the page table in page frame @pfn (int).
 
@@ -99,12 +117,17 @@ def flags(page):
     word = page["flags"]
     if word.type.strip_typedefs().code != gdb.TYPE_CODE_INT:
         word = word["f"]
+    return flag_names(int(word))
+
+
+def flag_names(word):
+    """Return the names (list of str) of the flags in @word (int), a struct page's or a folio's flags."""
     # A name of several meanings (PG_checked, PG_owner_priv_1) counts once: the first.
     names = {}
     for entry in gdb.lookup_type("enum pageflags").fields():
         if entry.name.startswith("PG_"):
             names.setdefault(entry.enumval, entry.name[3:])
-    return [name for bit, name in sorted(names.items()) if int(word) >> bit & 1 and bit < _flag_bits()]
+    return [name for bit, name in sorted(names.items()) if word >> bit & 1 and bit < _flag_bits()]
 
 
 def _flag_bits():

@@ -9,6 +9,8 @@ import time
 
 import gdb
 
+from . import drive, source
+
 
 class Failure(Exception):
     """What was expected did not happen; the message says what, what happened instead."""
@@ -44,7 +46,7 @@ class Session:
 
     def start(self, breakpoint_, what):
         """Start the kernel and let it run to @breakpoint_ (gdb.Breakpoint); @what as in resume()."""
-        self._timer.start()
+        drive.start_thread(self._timer)
         return self.resume(breakpoint_, what, command="run")
 
     def resume(self, breakpoint_, what, command="continue"):
@@ -103,7 +105,8 @@ class Session:
 
     def _exited(self, event):
         # Without an exit code a signal ended it.
-        self.exit_code = getattr(event, "exit_code", "none, killed")
+        if source.of_kernel(event):
+            self.exit_code = getattr(event, "exit_code", "none, killed")
 
     def _expire(self):
         # In a thread, where gdb may not be called: the signal makes gdb stop the kernel.

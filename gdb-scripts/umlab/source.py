@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Stack frames and source lines, for people to read."""
 
+import re
+
 import gdb
+
+# Frames that a look at the stack goes through at most: an unwinder that is lost must end.
+DEPTH_MAX = 512
+
+
+def of_kernel(event):
+    """Return whether @event (gdb.Event with an inferior) is of the kernel, not of a process that `pt-user attach` added."""
+    return event.inferior.num == 1
 
 
 def frames(innermost, outermost):
@@ -27,6 +37,18 @@ def find(frame, name):
     return frame
 
 
+def find_any(frame, names):
+    """Return the nearest frame of a function in @names (str each), @frame or one that called it, or None.
+
+    What the compiler adds to a name (".part.0") does not count.
+    """
+    for _ in range(DEPTH_MAX):
+        if frame is None or (frame.name() or "").partition(".")[0] in names:
+            return frame
+        frame = frame.older()
+    return None
+
+
 def variable(frame, name):
     """Return the variable @name of @frame as an int, None without it or optimized out."""
     try:
@@ -34,6 +56,53 @@ def variable(frame, name):
     except ValueError:
         return None
     return None if value.is_optimized_out else int(value)
+
+
+def variables(frame, wanted):
+    """Return [(name, gdb.Value)] of the variables of @frame that @wanted(gdb.Symbol) is true for.
+
+    Innermost block first, arguments too.  A value may be optimized out.  A frame
+    without debug information (the host's C library) has none.
+    """
+    found = []
+    try:
+        block = frame.block()
+    except RuntimeError:
+        return found
+    while block is not None:
+        for symbol in block:
+            if (symbol.is_variable or symbol.is_argument) and wanted(symbol):
+                try:
+                    found.append((symbol.name, symbol.value(frame)))
+                except gdb.error:
+                    continue
+        if block.function is not None:
+            break
+        block = block.superblock
+    return found
+
+
+def on_threads(look):
+    """Return [(gdb thread's number, what @look(gdb.Frame) returned for its innermost frame)].
+
+    Answers None are left out.  A gdb thread is a CPU of the guest; the one that
+    was selected, and its frame, are selected again afterwards.
+    """
+    selected = gdb.selected_thread()
+    if selected is None:
+        return []
+    frame = gdb.selected_frame()
+    answers = []
+    try:
+        for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.num):
+            thread.switch()
+            answer = look(gdb.newest_frame())
+            if answer is not None:
+                answers.append((thread.num, answer))
+    finally:
+        selected.switch()
+        frame.select()
+    return answers
 
 
 def call(frame):
@@ -86,6 +155,26 @@ def line_of(function, text):
             return f"{symbol.symtab.filename}:{number}"
         if lines[number - 1].startswith("}"):
             break
+    return None
+
+
+def line_in(symtab, function, text):
+    """Return the number (int) of the first line with @text in @function (strs) in @symtab's (gdb.Symtab) source.
+
+    As line_of(), for a function without a symbol of its own: one that is inlined wherever it is called.
+    Of several definitions (one for each configuration) the first that has @text.  None if there is none.
+    """
+    start = re.compile(rf"\w.*\b{re.escape(function)}\(")
+    head = inside = False
+    for number, line in enumerate(read_lines(symtab), 1):
+        if inside and text in line:
+            return number
+        if start.match(line):
+            head = True
+        elif head and line.startswith("{"):
+            inside = True
+        if line.startswith("}") or not inside and line.rstrip().endswith(";"):
+            head = inside = False  # its end, or it was a declaration
     return None
 
 

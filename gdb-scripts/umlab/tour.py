@@ -12,6 +12,8 @@ A tour is a text file, gdb-scripts/tours/NAME.md, that reads well by itself:
     @stop FUNCTION                  or: @stop FUNCTION: TEXT OF A LINE IN IT; more of these after a |,
                                     where the kernel may take another way
     @if CONDITION                   of gdb, optional
+    @race STEP                      or, with two CPUs: a step of pt-race (umlab/race.py), such as
+                                    park A at mark 1; any number of them
     Text.
 
         (gdb) pt-walk start         run here; its output stands in place
@@ -25,7 +27,7 @@ A tour is a text file, gdb-scripts/tours/NAME.md, that reads well by itself:
 `@run` begins a part: a kernel of its own, in a gdb of its own (tools/tour.sh
 starts them).  Keys: point (default series), flavour (debug), cpus (1), append
 (for the kernel's command line), then program, the rest of the line; a part
-that only reads source has no program.  A stop without `@stop` stays where the last one was.
+that only reads source has no program.  A stop without `@stop` or `@race` stays where the last one was.
 
 A line of a function is found by its text, so that a tour fails when the text
 has gone, and not silently shows another place.
@@ -34,15 +36,15 @@ has gone, and not silently shows another place.
 import re
 from collections import namedtuple
 
-Tour = namedtuple("Tour", "name title intro parts")
-Tour.__doc__ = "name, title (str), intro (list of blocks), parts (list of Part)."
+Tour = namedtuple("Tour", "path name title intro parts")
+Tour.__doc__ = "path, name, title (str), intro (list of blocks), parts (list of Part)."
 
 Part = namedtuple("Part", "point flavour cpus append program stops")
 Part.__doc__ = "One kernel: point, flavour, append, program (str, may be empty), cpus (int), stops (list of Stop)."
 
-Stop = namedtuple("Stop", "title places condition blocks question answer")
+Stop = namedtuple("Stop", "title places condition steps blocks question answer")
 Stop.__doc__ = """title (str); places (list of (function, text or None)): where; condition (str or None);
-blocks (list of Block); question, answer (str, may be empty)."""
+steps (list of (line's number, text)): of pt-race; blocks (list of Block); question, answer (str, may be empty)."""
 
 Block = namedtuple("Block", "kind text expected")
 Block.__doc__ = 'kind: "text", "command" or "source"; text (str); expected (list of str, regexes).'
@@ -85,7 +87,7 @@ class _Parser:
         if not self._title or not any(part.stops for part in self._parts):
             raise self._bad("a tour needs a title, an @run and a stop")
         name = re.sub(r".*/|\.md$", "", self._path)
-        return Tour(name, self._title, self._intro, self._parts)
+        return Tour(self._path, name, self._title, self._intro, self._parts)
 
     def _bad(self, what):
         return BadTour(f"{self._path}:{self._number}: {what}")
@@ -98,7 +100,7 @@ class _Parser:
         if not self._parts:
             raise self._bad("a stop before the first @run")
         self._blocks = []
-        self._stop = {"title": title, "places": [], "condition": None,
+        self._stop = {"title": title, "places": [], "condition": None, "steps": [],
                       "blocks": self._blocks, "question": "", "answer": ""}
         self._tail = None
 
@@ -108,11 +110,12 @@ class _Parser:
         self._stop = None
 
     def _take_order(self, order, rest):
-        orders = {"run": self._run, "stop": self._place, "if": self._condition, "expect": self._expect,
+        orders = {"run": self._run, "stop": self._place, "if": self._condition, "race": self._step,
+                  "expect": self._expect,
                   "source": lambda text: self._blocks.append(Block("source", text, []))}
         if order not in orders:
             raise self._bad(f"@{order}: unknown: one of @{', @'.join(orders)}")
-        if order in ("stop", "if") and not self._stop:
+        if order in ("stop", "if", "race") and not self._stop:
             raise self._bad(f"@{order} outside of a stop")
         orders[order](rest)
 
@@ -126,6 +129,8 @@ class _Parser:
                 raise self._bad(f"@run: {key}: unknown: one of {', '.join(_RUN_KEYS)}")
             values[key] = value.replace(",", " ")
         values["program"] = program.strip()
+        if not values["cpus"].isdigit():
+            raise self._bad(f"@run: cpus={values['cpus']}: not a number")
         values["cpus"] = int(values["cpus"])
         self._parts.append(Part(stops=[], **values))
 
@@ -137,9 +142,16 @@ class _Parser:
     def _condition(self, text):
         self._stop["condition"] = text
 
+    def _step(self, text):
+        self._stop["steps"].append((self._number, text))
+
     def _expect(self, text):
         if not self._blocks or self._blocks[-1].kind == "text":
             raise self._bad("@expect without a command above it")
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise self._bad(f"@expect {text}: no regular expression: {error}") from None
         self._blocks[-1].expected.append(text)
 
     def _take_command(self, text):

@@ -79,7 +79,7 @@ def start():
     """Boot until the scenario has built its mappings."""
     stop = gdb.Breakpoint("do_madvise", internal=True)
     stop.condition = f"behavior == {LAYOUT['MARK']}"
-    gdb.execute("run >/dev/null 2>&1 </dev/null" if os.environ.get("UMLAB_QUIET") else "run", to_string=True)
+    gdb.execute("run", to_string=True)
     at_mark("BUILT")
 
 

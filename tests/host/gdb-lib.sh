@@ -10,14 +10,17 @@ gdb_flavours=${UMLAB_GDB_FLAVOURS:-debug}
 mkdir "$dir/share"
 export UMLAB_FACTS=$dir/share/facts UMLAB_SCRIPTS=$top/gdb-scripts
 
-# gdb_suite NAME POINT/CPUS... [-- PROGRAM ARG...]: tests/gdb/NAME.py in those kernels,
-# each with the scenario under it, or that program.
+# gdb_suite NAME [+]POINT/CPUS... [-- PROGRAM ARG...]: tests/gdb/NAME.py in those kernels,
+# each with the scenario under it, or that program. Those with a + are for make check-all.
 gdb_suite()
 {
 	local name=$1 where flavour places=()
 
 	shift
-	while [ $# -gt 0 ] && [ "$1" != -- ]; do places+=("$1"); shift; done
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		[[ $1 == +* && -z ${UMLAB_ALL:-} ]] || places+=("${1#+}")
+		shift
+	done
 	[ $# -eq 0 ] && set -- -- "$scenario" /share/facts
 	shift
 	for where in "${places[@]}"; do

@@ -62,8 +62,34 @@ under_gdb -ex 'p 1 + 1' -ex 'quit 7'
 status 7 "umrun ends as gdb ended"
 
 # On a terminal, where the kernel had it in between.
-typed=$( (sleep 4; printf 'p 40+2\n'; sleep 1; printf 'continue\n'; sleep 2; printf '\003'; sleep 1; printf 'p 50+3\n'; sleep 1; printf 'quit\ny\n'; sleep 1) |
-	script -qec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null | tr -d '\r')
+# type_when REGEX KEYS: as soon as gdb has printed that.
+type_when()
+{
+	local i
+
+	for i in $(seq 400); do
+		grep -Eq "$1" "$dir/typed" && break
+		sleep 0.1
+	done
+	printf '%b' "$2" >&3
+}
+
+mkfifo "$dir/keys"
+: >"$dir/typed"
+script -qec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" \
+	/dev/null <"$dir/keys" >"$dir/typed" 2>&1 &
+PID=$!
+exec 3>"$dir/keys"
+type_when 'Breakpoint 1, ' 'p 40+2\n'
+type_when ' = 42' 'continue\n'
+type_when 'Continuing' ''
+sleep 2
+printf '\003' >&3
+type_when 'SIGINT' 'p 50+3\n'
+type_when ' = 53' 'quit\ny\n'
+exec 3>&-
+wait $PID
+typed=$(tr -d '\r' <"$dir/typed")
 like "$typed" ' = 42' "an interactive gdb takes commands after a stop"
 like "$typed" ' = 53' "... and after Ctrl-C in a running kernel"
 

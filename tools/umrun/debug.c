@@ -119,6 +119,22 @@ static void add_options(struct strings *args, const struct options *o, const cha
 }
 
 /*
+ * gdb takes seconds to read a kernel's types, and an instant with an index. It keeps one beside a
+ * kernel that we built; the next build takes it away.
+ */
+static void add_index(struct strings *args, const char *kernel)
+{
+	char *dir = must(strndup(kernel, (size_t)(strrchr(kernel, '/') - kernel)));
+
+	if (access(format("%s/umlab.info", dir), F_OK) || access(dir, W_OK))
+		return;
+	strings_add(args, "-iex");
+	strings_add(args, format("set index-cache directory %s/gdb-index", dir));
+	strings_add(args, "-iex");
+	strings_add(args, "set index-cache enabled on");
+}
+
+/*
  * debug_enter - become gdb, with the kernel as its program
  * The jail's counterpart of root_enter(); the same parameters.
  */
@@ -136,6 +152,7 @@ void debug_enter(const struct cell *c, char **argv)
 	keep_open(c);
 	strings_add(&args, "gdb");
 	strings_add(&args, "-q");
+	add_index(&args, c->kernel);
 	/* The wrapper needs a plain shell, whatever the user's is. */
 	setenv("SHELL", "/bin/sh", 1);
 	strings_add(&args, "-ex");

@@ -6,6 +6,8 @@ import gdb
 from .. import gather, meanings, mm, sched, source
 from ..command import COMMANDS, Command
 
+_DONTNEED = 4  # MADV_DONTNEED, include/uapi/asm-generic/mman-common.h
+
 
 class Here(Command):
     """Say where the kernel stands, in words: pt-here
@@ -63,11 +65,18 @@ def _tell_next(way):
         if not names & set(steps[1]) and not names & set(steps[0]):
             continue
         reached = max(n for n, step in enumerate(steps) if names & set(step))
+        if reached == 0 and not _is_dontneed(way):
+            continue
         if reached + 1 < len(steps):
             print("\nStill to come in the life of a table:")
             for step in steps[reached + 1:]:
                 print(f"  {' or '.join(name + '()' for name in step):30} {meanings.MEANINGS.get(step[0], '')}")
         return
+
+
+def _is_dontneed(way):
+    """Whether the madvise() that is about to begin is one that gives pages back."""
+    return any(frame.name() == "do_madvise" and source.variable(frame, "behavior") == _DONTNEED for frame in way)
 
 
 def _tell_more(way):

@@ -4,8 +4,11 @@
 Environment, set by tools/tour.sh:
   UMLAB_TOUR_PART      which part of the tour this gdb is for (int, from 0; default 0)
   UMLAB_TOUR_CHECK     if set: ask nobody, stop at the first thing that is out of date, status 1
-  UMLAB_TOUR_MARKDOWN  if set: print a document
-  UMLAB_TOUR_TREE      the git directory and point ("DIR POINT") that @source lines are read from
+  UMLAB_TOUR_MARKDOWN  if set: print a document, ask nobody
+  UMLAB_TOUR_TREE      git tree and revision ("DIR umlab/POINT") that @source lines are read from
+  UMLAB_TOURS          the tours' folder (default: gdb-scripts/tours)
+
+A gdb that was for one part of several ends with status NEXT_PART once it is through.
 """
 
 import glob
@@ -16,11 +19,16 @@ import sys
 
 import gdb
 
-from .. import source, tour
+from .. import race, source, tour
 from ..command import Command, Problem, errors_told
 
-TOURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tours")
+TOURS = os.environ.get("UMLAB_TOURS") or \
+    os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tours")
 
+NEXT_PART = 10
+
+# A step of pt-race that ends at a line worth showing.
+_AT_CODE = r"\b(at|until) (?!mark |user\b|exit\b|panic\b)"
 
 
 class Terminal:
@@ -86,44 +94,91 @@ class Led:
     def __init__(self, name, number, checking, look):
         whole = tour.load(os.path.join(TOURS, name + ".md"))
         self._part, self._checking, self._look = whole.parts[number], checking, look
+        self.more = number + 1 < len(whole.parts)
+        self._path, self._runner, self._steps = whole.path, None, None
         if number == 0:
             look.title(whole.title)
             self._blocks(whole.intro)
 
     def lead(self):
         """Go from stop to stop; returns False if the reader left."""
+        try:
+            return self._lead()
+        except (race.BadScript, race.Failed) as error:
+            raise OutOfDate(str(error)) from None
+        finally:
+            if self._runner:
+                self._runner.close()
+
+    def _lead(self):
         stops = self._part.stops
         for number, stop in enumerate(stops, 1):
-            if stop.places:
-                self._go(stop)
+            if stop.places and not self._go(stop):
+                return False
+            accounts = [self._step() for _ in stop.steps]
             self._look.title(stop.title, f"{number}/{len(stops)}")
-            if stop.places:
+            for account in accounts:
+                self._look.code("", account)
+            if stop.places or stop.steps and re.search(_AT_CODE, stop.steps[-1][1]):
                 self._place()
             self._blocks(stop.blocks)
             if stop.question:
                 self._look.question(stop.question)
-            if not self._wait(f"(tour {number}/{len(stops)}: ENTER goes on) "):
+            if not self.wait(f"(tour {number}/{len(stops)}: ENTER goes on) "):
                 return False
             if stop.answer:
                 self._look.answer(stop.answer)
         return True
 
     def _go(self, stop):
-        """Let the kernel run to where @stop (Stop) is."""
+        """Let the kernel run to where @stop (Stop) is; returns False if the reader left on the way."""
         waiting = []
-        for function, text in stop.places:
-            waiting.append(gdb.Breakpoint(_location(stop, function, text), internal=True))
-            if stop.condition:
-                waiting[-1].condition = stop.condition
-        running = bool(gdb.selected_inferior().pid)
-        gdb.execute("continue" if running else "run", to_string=True)
         where = " or ".join(function for function, _ in stop.places)
-        if not gdb.selected_inferior().pid:
-            raise OutOfDate(f"{stop.title}: the kernel ended before it came to {where}")
-        if not any(breakpoint_.hit_count for breakpoint_ in waiting):
-            raise OutOfDate(f"{stop.title}: stopped in {gdb.newest_frame().name()} instead of {where}")
-        for breakpoint_ in waiting:
-            breakpoint_.delete()
+        try:
+            for spot in stop.places:
+                waiting.append(gdb.Breakpoint(_location(stop, spot), internal=True))
+                if stop.condition:
+                    waiting[-1].condition = stop.condition
+            while True:
+                self._resume()
+                if not gdb.selected_inferior().pid:
+                    raise OutOfDate(f"{stop.title}: the kernel ended before it came to {where}")
+                if any(breakpoint_.hit_count for breakpoint_ in waiting):
+                    return True
+                # Ctrl-C, or a breakpoint of the reader's own.
+                if self._checking:
+                    found = gdb.newest_frame().name()
+                    raise OutOfDate(f"{stop.title}: stopped in {found} instead of {where}")
+                self._look.text(f"Not yet {where}: the kernel has stopped before it.")
+                self._place()
+                if not self.wait("(tour: ENTER goes on) "):
+                    return False
+        finally:
+            for breakpoint_ in waiting:
+                breakpoint_.delete()
+
+    @staticmethod
+    def _resume():
+        """Let the kernel run until something stops it."""
+        try:
+            gdb.execute("continue" if gdb.selected_inferior().pid else "run", to_string=True)
+        except KeyboardInterrupt:
+            pass
+
+    def _step(self):
+        """Do the next step of pt-race; returns it, and who stands where then (str)."""
+        if not self._runner:
+            self._runner = race.Runner(self._script(), self._part.point)
+            self._steps = iter(self._runner.steps())
+        step = next(self._steps)
+        return "\n  ".join([step.text] + (self._runner.play(step) or "").split("\n")).rstrip() + "\n"
+
+    def _script(self):
+        """Return the steps of all stops of this part as one race.Script, each in its line of the tour's file."""
+        steps = dict(step for stop in self._part.stops for step in stop.steps)
+        lines = ["@race tour", f"@run points={self._part.point} cpus={self._part.cpus} program={self._part.program}"]
+        lines += [steps.get(number, "") for number in range(len(lines) + 1, max(steps) + 1)]
+        return race.parse(self._path, lines)
 
     def _place(self):
         frame = gdb.newest_frame()
@@ -149,13 +204,16 @@ class Led:
                 raise OutOfDate(f"`{text}`: {error}") from None
             return f"{error}\n"
 
-    def _wait(self, prompt):
-        """Let the reader type gdb commands until ENTER alone; returns False for `quit`."""
+    def wait(self, prompt):
+        """Let the reader type gdb commands until ENTER alone, with @prompt (str); returns False for `quit`."""
         while not self._checking:
             try:
                 line = input(prompt).strip()
             except EOFError:
                 return False
+            except KeyboardInterrupt:
+                print()
+                continue
             if not line:
                 return True
             if line in ("q", "quit", "exit"):
@@ -169,28 +227,25 @@ class Led:
         return True
 
 
-def _location(stop, function, text):
-    """Return where gdb must stop for @function (str), or the line with @text (str or None) in it."""
-    if gdb.lookup_static_symbol(function) is None and gdb.lookup_global_symbol(function) is None:
-        raise OutOfDate(f"{stop.title}: {function}: this kernel has no such function")
-    if not text:
-        return function
-    where = source.line_of(function, text)
-    if where is None:
-        raise OutOfDate(f"{stop.title}: {function}() has no line with `{text}` any more")
-    return where
+def _location(stop, spot):
+    """Return where gdb must stop for @spot (function, text of a line or None)."""
+    try:
+        return race.location(spot)
+    except LookupError as error:
+        raise OutOfDate(f"{stop.title}: {error}") from None
 
 
 def _source(text):
     """Return the lines that `FILE: TEXT: BEFORE: AFTER` names, of the point in the tour's tree."""
     file, pattern, before, after = (text.split(": ") + ["0", "0"])[:4]
-    directory, point = os.environ.get("UMLAB_TOUR_TREE", ". HEAD").split()
+    directory, point = os.environ.get("UMLAB_TOUR_TREE", ". HEAD").rsplit(" ", 1)
     shown = subprocess.run(["git", "-C", directory, "show", f"{point}:{file}"], check=False,
-                           capture_output=True, text=True)
+                           capture_output=True, text=True, errors="replace")
     lines = shown.stdout.split("\n")
     found = next((n for n, line in enumerate(lines) if pattern in line), None)
     if shown.returncode or found is None:
-        raise OutOfDate(f"@source {file}: {'no such file' if shown.returncode else f'no line with `{pattern}`'} in {point}")
+        what = "no such file" if shown.returncode else f"no line with `{pattern}`"
+        raise OutOfDate(f"@source {file}: {what} in {point}")
     part = [f"  {n + 1:5} {lines[n].expandtabs(8)}" for n in
             range(max(0, found - int(before)), min(len(lines), found + int(after) + 1))]
     return f"{file}:\n" + "\n".join(part) + "\n"
@@ -209,30 +264,42 @@ class _Tour(Command):
         with errors_told(self.name):
             names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
             if not text:
-                for name in names:
-                    print(f"{name:12} {tour.load(os.path.join(TOURS, name + '.md')).title}")
+                self._list(names)
                 return
             if text not in names:
                 raise Problem("tour", text, "none: one of " + ", ".join(names))
             self._lead(text)
 
+    @staticmethod
+    def _list(names):
+        for name in names:
+            try:
+                print(f"{name:12} {tour.load(os.path.join(TOURS, name + '.md')).title}")
+            except tour.BadTour as error:
+                print(f"{name:12} bad: {error}")
+
     def _lead(self, name):
-        checking = bool(os.environ.get("UMLAB_TOUR_CHECK"))
+        checking = bool(os.environ.get("UMLAB_TOUR_CHECK") or os.environ.get("UMLAB_TOUR_MARKDOWN"))
         for setting in ("pagination off", "confirm off", "suppress-cli-notifications on",
                         "print inferior-events off", "print thread-events off"):
             gdb.execute("set " + setting)
         try:
             look = Markdown() if os.environ.get("UMLAB_TOUR_MARKDOWN") else Terminal(sys.stdout.isatty())
-            done = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking, look).lead()
+            led = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking, look)
+            done = led.lead()
         except (OutOfDate, tour.BadTour) as error:
             if checking:
                 print(f"tour: {name}: out of date: {error}", file=sys.stderr)
                 gdb.execute("quit 1")
             raise Problem(name, "out of date", str(error)) from None
-        if checking:
+        if done and led.more:
+            if led.wait("(this part ends here: ENTER starts the next one) "):
+                gdb.execute(f"quit {NEXT_PART}")
+        elif checking:
             gdb.execute("quit 0")
-        if done:
-            print("\nThe tour ends here.  The kernel stands still: look around, `quit` ends it.")
+        elif done:
+            print("\nThe tour ends here." +
+                  ("  The kernel stands still: look around, `quit` ends it." if gdb.selected_inferior().pid else ""))
 
     def complete(self, text, word):
         names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
