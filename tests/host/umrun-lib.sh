@@ -35,6 +35,14 @@ status()
 	ok $? "$2" "exit status $STATUS, expected $1; stderr: $ERR"
 }
 
+# whole NAME: whether all is to be tried; if not, NAME is skipped, and says so.
+whole()
+{
+	[ -n "${UMLAB_ALL:-}" ] && return
+	skip "$1" "make check-all and make check T=$(basename "$0" .sh) run it"
+	return 1
+}
+
 # start ARG...: umrun in the background, the same otherwise; sets PID.
 start()
 {

@@ -195,6 +195,7 @@ void debug_attach(const struct options *o, const char *symbols, const char *sour
 	strings_add(&args, "set exec-file-mismatch off");
 	strings_add(&args, "-x");
 	strings_add(&args, project_path("../gdb-scripts/attach.py"));
+	add_index(&args, symbols);
 	add_options(&args, o, sources);
 	strings_add(&args, "-p");
 	strings_add(&args, format("%ld", kernel));
