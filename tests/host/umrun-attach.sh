@@ -78,12 +78,12 @@ ended()
 
 # ---- attach, look, leave ----
 
-begin --timeout 6 -- 'exit 5'
-attach $PID -ex 'info threads' -ex bt -ex 'shell sleep 7' -ex "$go"
+begin -- 'exit 5'
+attach $PID -ex 'info threads' -ex bt -ex 'shell sleep 2' -ex "$go"
 status 0 "attached"
 like "$OUT" '^#[0-9]+ .* in (os_idle_sleep|do_idle|userspace)' "... gdb shows where the kernel is, by name"
 like "$OUT" '^\* 1 .*LWP [0-9]{1,3}\)' "... calls its threads by the numbers that UML knows"
-ended 5 "quitting gdb lets the run go on to the program's status, and the time in gdb is no part of its time-out"
+ended 5 "quitting gdb lets the run go on to the program's status"
 is "$(grep -c 'a debugger is attached' <<<"$ERR")" 1 "... which is said, once"
 
 # stop_in_grace KERNEL CPUS: stops for longer than RCU's patience.
@@ -98,6 +98,9 @@ stop_in_grace()
 	ended 6 "$at: a long stop in a grace period is no RCU stall"
 }
 if whole "long stops"; then
+	begin --timeout 20 -- 'exit 5'
+	attach $PID -ex 'shell sleep 21' -ex "$go"
+	ended 5 "the time in gdb is no part of the run's time-out"
 	stop_in_grace "$kernel" 1
 	stop_in_grace "$kernel" 2
 	[ -z "$debug" ] || stop_in_grace "$debug" 1

@@ -41,7 +41,8 @@ void announce_run(const struct options *o, const struct kernel *k)
 	char *program = program_text(o);
 
 	file = memfd_create(NAME, MFD_CLOEXEC);
-	if (file >= 0)
+	/* --attach adds a line of its own. */
+	if (file >= 0 && !fcntl(file, F_SETFL, O_APPEND))
 		dprintf(file, "umrun=%d\nstart=%.3f\ngdb=%d\nkernel=%s\nsource=%s\nprogram=%s\n", getpid(), now(),
 			o->gdb || o->on_fail, k->file, k->source ? k->source : "", program);
 	free(program);
@@ -54,12 +55,28 @@ void announce_kernel(pid_t kernel)
 		dprintf(file, "pid=%d\n", kernel);
 }
 
+/*
+ * announce_debugger - tell a run that this process has a debugger attached to its kernel
+ * It waits for this process at its end; an attachment may be too short to be seen otherwise.
+ */
+void announce_debugger(const struct run *run)
+{
+	int theirs = open(run->file, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	if (theirs < 0)
+		return;
+	dprintf(theirs, "debugger=%d\n", getpid());
+	close(theirs);
+}
+
 static void take_line(struct run *run, const char *key, const char *value)
 {
 	if (!strcmp(key, "umrun"))
 		run->umrun = atoi(value);
 	else if (!strcmp(key, "pid"))
 		run->pid = atoi(value);
+	else if (!strcmp(key, "debugger"))
+		run->debugger = atoi(value);
 	else if (!strcmp(key, "start"))
 		run->start = strtod(value, NULL);
 	else if (!strcmp(key, "gdb"))
@@ -108,12 +125,27 @@ static bool read_run(pid_t pid, struct run *run)
 		n = readlink(path, target, sizeof(target) - 1);
 		target[n < 0 ? 0 : n] = '\0';
 		found = !strcmp(target, "/memfd:" NAME " (deleted)") && read_file(path, pid, run);
-		free(path);
+		if (found)
+			run->file = path;
+		else
+			free(path);
 	}
 	if (d)
 		closedir(d);
 	free(folder);
 	return found;
+}
+
+/* announced_debugger - the last process that told this run so, if it lives; or 0 */
+pid_t announced_debugger(void)
+{
+	char *own = format("/proc/self/fd/%d", file);
+	struct run run = { 0 };
+	bool lives = file >= 0 && read_file(own, getpid(), &run) && run.debugger > 0 &&
+		     proc_same(run.debugger, getpid(), "exe");
+
+	free(own);
+	return lives ? run.debugger : 0;
 }
 
 /*

@@ -218,6 +218,7 @@ int attach(const struct options *o)
 	terminal_save();
 	if (pipe2(lifeline, O_CLOEXEC))
 		fail("--attach", "pipe", "%s", strerror(errno));
+	announce_debugger(run);
 	enter(run);
 	set_signals();
 	fflush(NULL);

@@ -74,7 +74,18 @@ double debugger_look(struct debugger *d, const struct jail *j)
 }
 
 /* debugger_stays - is one in the jail that would be ended with it? */
-bool debugger_stays(const struct debugger *d)
+bool debugger_stays(struct debugger *d)
 {
-	return d->inside && lives(d);
+	pid_t other;
+
+	if (d->inside && lives(d))
+		return true;
+	other = announced_debugger();
+	if (!other)
+		return false;
+	if (d->fd >= 0)
+		close(d->fd);
+	d->pid = other;
+	d->fd = syscall(SYS_pidfd_open, other, 0);
+	return lives(d);
 }

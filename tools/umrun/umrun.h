@@ -237,6 +237,8 @@ void terminal_restore(void);
 /* announce.c */
 struct run {
 	pid_t umrun, pid;	/* of umrun, and of the kernel or 0 */
+	pid_t debugger;		/* that attached last, or 0 */
+	char *file;		/* where it says so */
 	char *kernel, *source;	/* its file; its source folder or NULL */
 	char *program;
 	double start;		/* as now() */
@@ -244,6 +246,8 @@ struct run {
 };
 void announce_run(const struct options *o, const struct kernel *k);
 void announce_kernel(pid_t kernel);
+void announce_debugger(const struct run *run);
+pid_t announced_debugger(void);
 size_t announce_find(struct run **runs);
 
 /* debugger.c */
@@ -256,7 +260,7 @@ struct debugger {
 	double looked;		/* when */
 };
 double debugger_look(struct debugger *d, const struct jail *j);
-bool debugger_stays(const struct debugger *d);
+bool debugger_stays(struct debugger *d);
 
 /* attach.c */
 int attach(const struct options *o);
