@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Interactive gdb with the kernel under it.
 
-.PHONY: gdb
+.PHONY: gdb attach
 # The workload of the demo, small enough to step through; CMD='PROGRAM ARGS' runs another.
 GDB_CMD = $(or $(CMD),build/tests/guest/ptworkload --size 64M --chunk 2M)
 # Local variables need F=debug: another flavour only if it was asked for.
@@ -15,6 +15,11 @@ gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim p
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1) && [ -n "$$dir" ] && \
 		set -- $(GDB_BEGIN) && for arg; do set -- "$$@" "--gdb-arg=$$arg"; shift; done && \
 		$(if $(TOUR),UMLAB_TOUR='$(TOUR)') exec build/umrun --kernel "$$dir/linux" --cpus '$(or $(CPUS),1)' --gdb "$$@" -- $(GDB_CMD)
+
+attach: ## [start] gdb on the kernel of an umrun that is running, also one that hangs (PID=, if there are several)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s build/umrun
+	@exec build/umrun --attach$(if $(PID),='$(PID)')
 
 .PHONY: tour tour-check
 tour: ## [start] guided tours through the code in gdb: lists them; T=name: that one

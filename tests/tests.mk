@@ -25,7 +25,15 @@ TESTS_JOBS := $(or $(JOBS),$(shell echo $$(($$(nproc) + 5))))
 .PHONY: check check-all check-rounds soak coverage guest-tests
 
 # Packages come first, in a make of their own: the rest is compiled with them.
-check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
+ifdef GDB
+check:
+	@[ -n '$(T)' ] || { echo "check: GDB=1: needs T=name, the name of one test" >&2; exit 2; }
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1) && [ -n "$$dir" ] && \
+		exec tests/run --gdb --host build/none --test '$(T)' --modes '$(or $(MODE),$(TESTS_MODES))' "$$dir"
+else
+check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel complains; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@set -- ; for f in $(TESTS_FLAVOURS); do \
@@ -44,6 +52,7 @@ check: ## [test] run all suites; T=name: one test; TAP=1: print TAP; P=, F=, LIN
 	$(if $(and $(TESTS_GDB),$(TESTS_KNOWN),$(filter fast,$(F))),uml/mutants.sh build $$(uml/mutants.sh sample 5) >/dev/null || exit 1;) \
 	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') \
 		--modes '$(TESTS_MODES)' "$$@"
+endif
 
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2

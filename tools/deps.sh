@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that are missing: as root, or with sudo.
-# Usage: deps.sh [external|coverage]	with those that make check-external, or make coverage, takes, too
+# Usage: deps.sh [external|coverage|clangd]	with those that make check-external, make coverage or
+#	make compile_commands takes, too
 # On another system, or without the right to: says the exact list and stops (exit 1).
 set -eu
 
@@ -20,6 +21,7 @@ packages=(
 	rsync libcap-dev libnuma-dev liburing-dev	# the kernel's mm selftests
 	stress-ng
 )
+[ "${1-}" != clangd ] || packages+=(python3)	# the kernel's script
 [ "${1-}" != coverage ] || packages+=(lcov)	# its HTML report
 
 # dpkg knows some packages under a name with an architecture; one query tells all.

@@ -7,7 +7,7 @@ TOOLS_OBJS := $(TOOLS_UMRUN:tools/umrun/%.c=build/obj/umrun/%.o) $(addprefix bui
 TOOLS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 TOOLS_LIBS = $(shell pkg-config --libs libarchive jansson libdw libelf)
 
-.PHONY: tools doctor demo shell
+.PHONY: tools doctor demo shell compile_commands
 
 demo: ## [start] the main job: build the kernels, show what the series does, stop inside it in gdb (FULL=1: every page)
 	@FULL='$(FULL)' tools/demo.sh
@@ -25,6 +25,10 @@ shell: ## [run] an interactive shell in the guest (P=, F=)
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && \
 		{ build/umrun --kernel "$$dir/linux" --timeout 0 -- sh; \
 		status=$$?; [ $$status -lt 124 ] || exit $$status; }	# a shell's own status is no error of make's
+
+compile_commands: ## [tool] compile_commands.json of a kernel, for clangd: says where (P=, F=)
+	@tools/deps.sh clangd
+	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && tools/compile-commands.sh "$$dir"
 
 build/umrun: $(TOOLS_OBJS)
 	$(CC) -o $@.part $^ $(TOOLS_LIBS)

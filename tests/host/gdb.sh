@@ -55,6 +55,9 @@ like "$OUT" 'hit Breakpoint [23], zap_(empty_pte_table|pte_table_if_empty)' "...
 like "$OUT" '^  cleared_ptes = ' "p *tlb answers"
 like "$OUT" '^can_reclaim_pt = true' "info locals answers"
 like "$OUT" 'Value returned is' "finish answers"
+under_gdb -x "$top/gdb-scripts/reclaim.py" -ex 'help pt-walk' -ex 'info signals SIGSEGV'
+like "$OUT" 'pt-walk ADDR' "make gdb has umlab's commands"
+like "$OUT" '^SIGSEGV +No' "... and does not stop at the signals that UML runs on"
 under_gdb -ex 'p 1 + 1' -ex 'quit 7'
 status 7 "umrun ends as gdb ended"
 
@@ -90,19 +93,51 @@ typed=$(tr -d '\r' <"$dir/typed")
 like "$typed" ' = 42' "an interactive gdb takes commands after a stop"
 like "$typed" ' = 53' "... and after Ctrl-C in a running kernel"
 
+# A long stop in a grace period, which the kernel's clock knows nothing of.
+under_gdb -x "$top/gdb-scripts/umlab.py" -ex 'tbreak tlb_remove_table' -ex run -ex 'set var rcu_cpu_stall_timeout = 3' \
+	-ex 'tbreak rcu_gp_init' -ex continue -ex finish -ex 'p rcu_state.gp_seq & 3' -ex 'shell sleep 4' -ex continue
+like "$OUT" '^\$[0-9]+ = 1$' "a stop in the middle of a grace period, longer than RCU's patience"
+like "$OUT" 'exited normally' "... is no RCU stall"
+
 # Killed in the middle.
-"$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg="$top/gdb-scripts/umlab.py" \
-	--gdb-arg=-ex --gdb-arg=run -- sleep 60 >"$dir/out" 2>&1 </dev/null &
-PID=$!
-# The supervisor, gdb, the kernel and a process of its.
-for i in $(seq 100); do
-	kin=$(family $PID)
-	[ "$(echo "$kin" | wc -l)" -ge 4 ] && break
-	sleep 0.2
-done
+# begin_gdb: one in the background, and waits until the kernel runs; sets PID and KIN, its processes.
+begin_gdb()
+{
+	local i
+	"$umrun" --kernel "$debug" --log "$dir/log" --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg="$top/gdb-scripts/umlab.py" \
+		--gdb-arg=-ex --gdb-arg=run -- sleep 60 >"$dir/out" 2>&1 </dev/null &
+	PID=$!
+	# The supervisor, gdb, the kernel and a process of its.
+	for ((i = 0; i < 100; i++)); do
+		KIN=$(family $PID)
+		[ "$(wc -l <<<"$KIN")" -ge 4 ] && break
+		sleep 0.2
+	done
+	[ "$(wc -l <<<"$KIN")" -ge 4 ]
+	ok $? "gdb, the kernel and its processes ran"
+}
+
+begin_gdb
 kill -KILL $PID
 wait $PID 2>/dev/null
-[ "$(echo "$kin" | wc -l)" -ge 4 ]
-ok $? "gdb, the kernel and its processes ran"
-gone "$kin" "... and none is left when umrun is killed"
-echo "1..$TAP_COUNT"
+gone "$KIN" "... and none is left when umrun is killed"
+begin_gdb
+kill -KILL $(while read -r pid _; do [ "$(cat "/proc/$pid/comm")" = gdb ] && echo "$pid"; done <<<"$KIN")
+wait $PID
+[ $? -eq 137 ]
+ok $? "gdb killed: umrun ends as gdb ended" "$(cat "$dir/out")"
+gone "$KIN" "... and none is left"
+# A terminal that is closed.
+: >"$dir/screen"
+script -qfec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null >"$dir/screen" </dev/null &
+for ((i = 0; i < 200; i++)); do
+	grep -q 'hit Breakpoint' "$dir/screen" && break
+	sleep 0.1
+done
+KIN=$(family $!)
+kill -KILL $!
+wait $! 2>/dev/null
+[ "$(wc -l <<<"$KIN")" -ge 4 ]
+ok $? "a terminal that is closed: gdb and the kernel were there" "$KIN"
+gone "$KIN" "... and are gone"
+finish

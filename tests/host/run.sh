@@ -21,6 +21,7 @@ cat > "$dir/umrun" <<'END'
 result=
 while [ "$1" != -- ]; do
 	case $1 in
+	--gdb-on-fail | --timeout) echo "$1 $2" >> "$(dirname "$0")/gdb" ;;
 	--cpus | --append) echo "$1 $2" >> "$(dirname "$0")/options" ;;
 	--env) export "${2?}" ;;
 	--result) result=$2 ;;
@@ -301,6 +302,30 @@ like "$OUT / $STATUS" 'line 1: fake: no_test: the suite has no such test / 2$' "
 echo 'fake: dies  fake' > "$dir/known"
 run "$dir/kernel"
 like "$OUT / $STATUS" "line 1: not 'SUITE: TEST POINTS MODES BUG'.* / 2$" "and one that is too short"
+
+# One test in gdb: on the terminal, as it is, with no limits.
+suite guest fake <<'END'
+[ "${1:-}" = --list ] && { printf 'first_test\nsecond_test\n# modes seccomp/2 ptrace/1\n'; exit 0; }
+echo "ran $TESTS in $UML_MODE, times $CK_TIMEOUT_MULTIPLIER, bug ${KNOWN_BUG:-none}"
+exit 3
+END
+rm -f "$dir/gdb"
+run --gdb --test 'first test' "$dir/kernel"
+like "$OUT" '^ran first_test in seccomp/2, times 1000, bug none$' "--gdb runs the test in the first of its modes, its own time-outs out of the way"
+is "$STATUS $(paste -sd, "$dir/gdb")" "3 --gdb-on-fail --env,--timeout 0" "... under gdb and without one of umrun's, to its exit status"
+run --gdb --modes ptrace/1 --test 'first test' "$dir/kernel"
+like "$OUT" '^ran first_test in ptrace/1' "... or in the mode asked for"
+echo 'fake: second_test  fake  ptrace/1  stale pages' > "$dir/known"
+run --gdb --test second_test "$dir/kernel"
+like "$OUT" '^ran second_test in ptrace/1, times 1000, bug y' "... or in the one that shows a known bug"
+run --gdb --test test "$dir/kernel"
+like "$OUT" '^tests/run: test: names several tests, and --gdb runs one: say which:$' "... but not several"
+is "$STATUS $(tail -n 2 <<< "$OUT" | paste -sd,)" "2 fake: first_test,fake: second_test" "... which are listed"
+run --gdb --test nosuch "$dir/kernel"
+like "$OUT / $STATUS" 'no test has this name.* / [12]$' "... and not none"
+run --gdb "$dir/kernel"
+like "$OUT / $STATUS" 'needs --test NAME / 2$' "... and not all"
+: > "$dir/known"
 
 # Two at once that take turns: no line of one gets between those of the other.
 suite host a.sh <<'END'

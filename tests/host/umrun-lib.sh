@@ -35,6 +35,14 @@ status()
 	ok $? "$2" "exit status $STATUS, expected $1; stderr: $ERR"
 }
 
+# whole NAME: whether all is to be tried; if not, NAME is skipped, and says so.
+whole()
+{
+	[ -n "${UMLAB_ALL:-}" ] && return
+	skip "$1" "make check-all and make check T=$(basename "$0" .sh) run it"
+	return 1
+}
+
 # start ARG...: umrun in the background, the same otherwise; sets PID.
 start()
 {
@@ -56,14 +64,15 @@ family()
 			}'
 }
 
-# gone FAMILY NAME: within two seconds none of those processes is there.
+# gone FAMILY NAME: within two seconds none of those processes is there. One that has ended and
+# that PID 1 of this machine has not buried yet is none.
 gone()
 {
 	local deadline=$((SECONDS + 3)) pid born alive
 	while :; do
 		alive=
 		while read -r pid born; do
-			[ -n "$pid" ] && [ "$(awk '{ sub(/^[0-9]+ \(.*\) /, ""); print $20 }' "/proc/$pid/stat" 2>/dev/null)" = "$born" ] &&
+			[ -n "$pid" ] && [ "$(awk '{ sub(/^[0-9]+ \(.*\) /, ""); if ($1 != "Z") print $20 }' "/proc/$pid/stat" 2>/dev/null)" = "$born" ] &&
 				alive="$alive $pid"
 		done <<<"$1"
 		{ [ -z "$alive" ] || [ $SECONDS -ge $deadline ]; } && break

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * --gdb: gdb runs in the jail's PID namespace but sees the host's files, since
+ * --gdb, --attach: gdb runs in the jail's PID namespace but sees the host's files, since
  * its user's sources and settings are there. Only the kernel that it starts
  * gets a root of its own: umrun is gdb's exec-wrapper as well, and enters it.
+ * --gdb-on-fail is the same with a terminal of gdb's own: onfail.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +21,13 @@ static const struct options *options;
 static char *self;
 static const char *source;	/* the kernel's, or NULL */
 
+/* debug_check - ends umrun when there is no gdb */
+void debug_check(void)
+{
+	if (system("command -v gdb >/dev/null"))
+		fail("gdb", "not found", "install the package gdb");
+}
+
 /*
  * debug_prepare - what debug_enter() will need of the host's /proc
  * Ends umrun when there is no gdb.
@@ -31,8 +39,7 @@ void debug_prepare(const struct options *o, const struct kernel *k)
 	self = realpath("/proc/self/exe", NULL);
 	if (!self)
 		fail("own path", "/proc/self/exe", "%s", strerror(errno));
-	if (system("command -v gdb >/dev/null"))
-		fail("gdb", "not found", "install the package gdb");
+	debug_check();
 }
 
 /* Single quotes around it, for the shell that gdb starts the wrapper with. */
@@ -83,6 +90,34 @@ void debug_done(void)
 	take_terminal();
 }
 
+/* A /proc of this PID namespace for gdb alone. Returns the step that failed, or NULL. */
+static const char *own_proc(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return "new mount namespace";
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		return "mount of /proc";
+	return NULL;
+}
+
+/* gdb takes the terminal back from the kernel by the number of its own process
+ * group, and umrun's group has no number in this PID namespace. */
+static void own_group(void)
+{
+	setpgid(0, 0);
+	take_terminal();
+}
+
+static void add_options(struct strings *args, const struct options *o, const char *sources)
+{
+	if (sources) {
+		strings_add(args, "-d");
+		strings_add(args, sources);
+	}
+	for (size_t i = 0; i < o->gdb_args_len; i++)
+		strings_add(args, o->gdb_args[i]);
+}
+
 /*
  * gdb takes seconds to read a kernel's types, and an instant with an index. It keeps one beside a
  * kernel that we built; the next build takes it away.
@@ -106,15 +141,14 @@ static void add_index(struct strings *args, const char *kernel)
 void debug_enter(const struct cell *c, char **argv)
 {
 	struct strings args = { 0 };
+	const char *failed = own_proc();
 
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		jail_report_error(c->report, "new mount namespace", "gdb");
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
-		jail_report_error(c->report, "mount", "/proc for gdb");
-	/* gdb takes the terminal back from the kernel by the number of its own process
-	 * group, and umrun's group has no number in this PID namespace. */
-	setpgid(0, 0);
-	take_terminal();
+	if (failed)
+		jail_report_error(c->report, failed, "gdb");
+	if (options->on_fail)
+		onfail_enter();
+	else
+		own_group();
 	keep_open(c);
 	strings_add(&args, "gdb");
 	strings_add(&args, "-q");
@@ -123,18 +157,51 @@ void debug_enter(const struct cell *c, char **argv)
 	setenv("SHELL", "/bin/sh", 1);
 	strings_add(&args, "-ex");
 	strings_add(&args, wrapper_setting(c));
-	if (source) {
-		strings_add(&args, "-d");
-		strings_add(&args, source);
+	add_options(&args, options, source);
+	if (options->on_fail) {
+		strings_add(&args, "-x");
+		strings_add(&args, project_path("../gdb-scripts/on-fail.py"));
+		if (options->allow_warn)
+			setenv("UMLAB_ALLOW_WARN", "1", 1);
 	}
-	for (size_t i = 0; i < options->gdb_args_len; i++)
-		strings_add(&args, options->gdb_args[i]);
 	strings_add(&args, "--args");
 	strings_add(&args, c->kernel);
 	for (char **arg = argv + 1; *arg; arg++)
 		strings_add(&args, *arg);
 	execvp("gdb", args.list);
 	jail_report_error(c->report, "execute", "gdb");
+}
+
+/*
+ * debug_attach - become gdb, attached to a kernel; in the PID namespace of it
+ * @symbols: the kernel's file
+ * @sources: its source folder, or NULL
+ * @kernel: its number in this PID namespace
+ */
+void debug_attach(const struct options *o, const char *symbols, const char *sources, long kernel)
+{
+	struct strings args = { 0 };
+	const char *failed = own_proc();
+
+	if (failed)
+		fail("--attach", failed, "%s; 'umrun --doctor' tells what this host allows", strerror(errno));
+	own_group();
+	strings_add(&args, "gdb");
+	strings_add(&args, "-q");
+	/* The kernel's files have other names where it sees them: its libraries are the host's. */
+	strings_add(&args, "-iex");
+	strings_add(&args, "set sysroot /");
+	strings_add(&args, "-iex");
+	strings_add(&args, "set exec-file-mismatch off");
+	strings_add(&args, "-x");
+	strings_add(&args, project_path("../gdb-scripts/attach.py"));
+	add_index(&args, symbols);
+	add_options(&args, o, sources);
+	strings_add(&args, "-p");
+	strings_add(&args, format("%ld", kernel));
+	strings_add(&args, symbols);
+	execvp("gdb", args.list);
+	fail("gdb", "execute", "%s", strerror(errno));
 }
 
 /*

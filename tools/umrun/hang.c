@@ -189,9 +189,10 @@ static void print_tasks(const struct klog *log, size_t i, const struct symbols *
 
 /*
  * hang_explain - tell on stderr where each guest task and CPU is
+ * @traced: gdb has the kernel, and will tell of the CPUs
  * Takes two seconds at the most, whatever state the guest is in.
  */
-void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s)
+void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s, bool traced)
 {
 	size_t from = klog_lines(log);
 
@@ -205,6 +206,8 @@ void hang_explain(const struct jail *j, struct klog *log, const struct symbols *
 	} else {
 		notice("the guest's kernel does not answer any more (interrupts off, or not booted)");
 	}
+	if (traced)
+		return;
 	notice("its CPUs:");
 	print_cpus(j, s);
 }

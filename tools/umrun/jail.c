@@ -59,7 +59,8 @@ void jail_report_start(int report)
 	send_report(report, &r);
 }
 
-/* Waits for the kernel, buries what it left, and is gone: everything else goes with it. */
+/* Waits for the kernel and buries what it left. Then it waits for its own end by jail_kill(), and
+ * everything else goes with it: umrun knows whether somebody's gdb is in here. */
 static _Noreturn void supervise(pid_t kernel, int report)
 {
 	struct report r = { .news = JAIL_ENDED };
@@ -71,7 +72,8 @@ static _Noreturn void supervise(pid_t kernel, int report)
 			continue;
 		r.status = status;
 		send_report(report, &r);
-		_exit(0);
+		for (;;)
+			pause();
 	}
 	_exit(EXIT_UMRUN);
 }

@@ -34,6 +34,10 @@ static void explain(const struct outcome *out, const struct options *o, const st
 
 	if (o->gdb)
 		return;
+	if (out->shown) {
+		notice("the kernel log is in %s", klog_path(log));
+		return;
+	}
 	if (!strcmp(v->decided_by, "program")) {
 		if (warned)
 			notice("the kernel warned (allowed): %s", klog_path(log));
@@ -41,6 +45,8 @@ static void explain(const struct outcome *out, const struct options *o, const st
 	}
 	if (!strcmp(v->decided_by, "kernel")) {
 		notice("kernel: %s", v->why);
+		if (o->on_fail && !out->hello)
+			onfail_last_words();
 		if (klog_complaint(log))
 			klog_print_complaint(log, s, stderr);
 		else
@@ -94,6 +100,8 @@ int main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	if (o.doctor)
 		return limits_print(&o);
+	if (o.attach)
+		return attach(&o);
 	if (o.result)
 		result_begin(o.result);
 	orders = make_orders(&o);
@@ -108,9 +116,14 @@ int main(int argc, char **argv)
 	s = need_symbols(&k);
 	image = image_build(&o, &orders);
 	log = klog_open(&o);
-	if (o.gdb)
+	announce_run(&o, &k);
+	if (o.gdb || o.on_fail)
 		debug_prepare(&o, &k);
-	j = jail_start(&o, &k, &args, image, o.gdb ? debug_enter : root_enter);
+	if (o.on_fail)
+		onfail_prepare();
+	j = jail_start(&o, &k, &args, image, o.gdb || o.on_fail ? debug_enter : root_enter);
+	if (o.on_fail)
+		onfail_begin();
 	close(image);
 	relay_run(&j, &o, &orders, log, s, &out);
 	if (o.gdb)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 enum {
 	OPT_KERNEL = 256, OPT_CPUS, OPT_MEM, OPT_TIMEOUT, OPT_SHARE, OPT_SHARE_RO, OPT_APPEND,
 	OPT_LOG, OPT_DRY_RUN, OPT_GDB, OPT_GDB_ARG, OPT_RESULT, OPT_ENV, OPT_ALLOW_WARN, OPT_DOCTOR,
-	OPT_DISK,
+	OPT_DISK, OPT_ATTACH, OPT_ON_FAIL,
 };
 
 static const struct argp_option option_list[] = {
@@ -42,6 +43,8 @@ static const struct argp_option option_list[] = {
 	{ "log", OPT_LOG, "FILE", 0, "The kernel log goes here (default: a new file in build/log)", 0 },
 	{ "result", OPT_RESULT, "FILE", 0, "Write a JSON of how the run went and who decided its status", 0 },
 	{ "gdb", OPT_GDB, 0, 0, "Run the kernel under gdb; no time-out", 0 },
+	{ "gdb-on-fail", OPT_ON_FAIL, 0, 0, "A report of the kernel (panic, WARNING, KASAN, ...) or the time-out stops it in gdb; without a terminal, gdb's backtrace is printed", 0 },
+	{ "attach", OPT_ATTACH, "PID", OPTION_ARG_OPTIONAL, "gdb on the kernel of an umrun that is running: yours, or the one with that PID; no PROGRAM", 0 },
 	{ "gdb-arg", OPT_GDB_ARG, "ARG", 0, "One more argument for gdb; may be given again", 0 },
 	{ "dry-run", OPT_DRY_RUN, 0, 0, "Print the kernel's command line and end", 0 },
 	{ "doctor", OPT_DOCTOR, 0, 0, "Print what this host allows, with the cure for what it doesn't, and end", 0 },
@@ -68,12 +71,15 @@ static const char doc[] =
 	"SIGINT (Ctrl-C) goes to the program; a second one ends the run. SIGTERM and SIGHUP go to the "
 	"program, and end the run a second later. No process, folder or file is left after any end.\n"
 	"\n"
+	"While a debugger is attached to the kernel, its time-out stands still. docs/debugging.md tells more.\n"
+	"\n"
 	"Examples:\n"
 	"  umrun uname -a\n"
 	"  umrun --point base -- build/tests/guest/ptworkload --size 1G\n"
 	"  tar c . | umrun --cpus 2 --mem 1G sha256sum\n"
 	"  umrun --disk 256M sh -c 'mkswap /dev/ubda && swapon /dev/ubda && free'\n"
-	"  umrun --timeout 0 sh";
+	"  umrun --timeout 0 sh\n"
+	"  umrun --flavour debug --gdb-on-fail ./test";
 
 static uint64_t parse_size(struct argp_state *state, const char *option, const char *text,
 			   uint64_t min, uint64_t max)
@@ -98,6 +104,16 @@ static int parse_cpus(struct argp_state *state, const char *text)
 
 	if (end == text || *end || n < 1 || n > CPUS_MAX)
 		argp_error(state, "--cpus: %s: must be a number from 1 to %d", text, CPUS_MAX);
+	return n;
+}
+
+static pid_t parse_pid(struct argp_state *state, const char *text)
+{
+	char *end;
+	long n = text ? strtol(text, &end, 10) : 0;
+
+	if (text && (end == text || *end || n < 1 || n > INT_MAX))
+		argp_error(state, "--attach: %s: must be the PID of an umrun", text);
 	return n;
 }
 
@@ -148,6 +164,28 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state, struc
 	return 0;
 }
 
+/* gdb's -i, --interpreter: `mi`, with or without a number, and `dap` are for programs. */
+static bool is_machine(const struct options *o)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < o->gdb_args_len; before = o->gdb_args[i++]) {
+		const char *arg = o->gdb_args[i] + strspn(o->gdb_args[i], "-");
+		const char *value = strchr(arg, '=');
+
+		before += strspn(before, "-");
+		if (value && (!strncmp(arg, "i=", 2) || !strncmp(arg, "interpreter=", 12)))
+			value++;
+		else if (!strcmp(before, "i") || !strcmp(before, "interpreter"))
+			value = arg;
+		else
+			continue;
+		if (!strncmp(value, "mi", 2) || !strcmp(value, "dap"))
+			return true;
+	}
+	return false;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -162,6 +200,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPT_LOG: o->log = arg; break;
 	case OPT_RESULT: o->result = arg; break;
 	case OPT_GDB: o->gdb = true; break;
+	case OPT_ON_FAIL: o->on_fail = true; break;
+	case OPT_ATTACH: o->attach = true; o->attach_pid = parse_pid(state, arg); break;
 	case OPT_GDB_ARG: append(state, &o->gdb_args, &o->gdb_args_len, arg); break;
 	case OPT_DRY_RUN: o->dry_run = true; break;
 	case OPT_DOCTOR: o->doctor = true; break;
@@ -170,7 +210,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->argv = state->argv + state->next;
 		break;
 	case ARGP_KEY_END:
-		if (!o->argc && !o->doctor)
+		if (o->gdb + o->on_fail + o->attach > 1)
+			argp_error(state, "--gdb, --gdb-on-fail, --attach: only one of them");
+		if (o->argc && o->attach)
+			argp_error(state, "%s: --attach takes no program: it runs already", o->argv[0]);
+		if (!o->argc && !o->doctor && !o->attach)
 			argp_error(state, "PROGRAM: none given; name one to run in the guest, such as 'sh'");
 		break;
 	default: return parse_machine(key, arg, state, o);
@@ -191,6 +235,7 @@ void options_parse(struct options *o, int argc, char **argv)
 			       .mem = 512ull << 20, .timeout = 60 };
 	argp_err_exit_status = EXIT_UMRUN;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o);
+	o->gdb_machine = is_machine(o);
 	if (strchr(o->point, '/') || strchr(o->flavour, '/') || !*o->point || !*o->flavour)
 		fail("--point, --flavour", "a name with a slash or none",
 		     "'make points' lists the points; flavours are fast and debug");

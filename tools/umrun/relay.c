@@ -21,6 +21,10 @@
 #define ANSWER_TIME	1.0	/* seconds that the guest has to answer a signal */
 #define POWEROFF_TIME	10.0	/* seconds that the guest has to power off */
 #define INTERRUPT	0x03	/* what Ctrl-C types */
+#define WAIT_TIME	1.0	/* seconds that a gdb has to end after the kernel, before it is told */
+#define HOLD_TIME	10.0	/* seconds that gdb has to stop the kernel */
+#define REPORT_TIME	60.0	/* ... and to print what it sees there, without a user */
+#define LOOK_TIME	1.0	/* seconds between looks for a debugger */
 #define FLUSH_TIME	0.5	/* seconds to deliver what is left, after a forced end */
 #define WRITE_MAX	4096	/* a pipe that polls writable takes so much without blocking (PIPE_BUF) */
 
@@ -54,6 +58,10 @@ struct relay {
 	bool channel_open, log_open;
 	bool interrupted;		/* SIGINT or SIGQUIT was passed on */
 	bool watching;			/* watch_begin() */
+	struct debugger debugger;	/* that somebody attached */
+	bool waiting;			/* all is over but for that one's own end */
+	double wait_told_at;		/* ... which is said then; 0: it was */
+	bool held;			/* gdb of --gdb-on-fail has stopped the kernel */
 	double start, deadline;		/* the time-out; 0: none */
 	double answer_by;		/* a signal must be answered; 0: none under way */
 	double stop_at;			/* the run ends then, whatever happens; 0: not asked */
@@ -101,10 +109,35 @@ static bool guest_runs(const struct relay *r)
 	return r->channel_open && !r->out->kernel_ended;
 }
 
+static bool under_gdb(const struct relay *r)
+{
+	return r->options->gdb || r->options->on_fail;
+}
+
 static void stop(struct relay *r, int sig)
 {
 	r->out->stopped_by = sig;
 	r->stop_at = now();
+}
+
+/* --gdb-on-fail: have gdb stop the kernel where it is now; false: there is nobody to look at it. */
+static bool hold(struct relay *r)
+{
+	if (!r->options->on_fail || r->held || !r->jail->kernel || !guest_runs(r) ||
+	    kill(r->jail->kernel, SIGINT))
+		return false;
+	/* If not even that helps. */
+	r->stop_at = now() + HOLD_TIME;
+	return true;
+}
+
+/* A guest that takes no signal any more: somebody may want to see why. */
+static void stop_or_hold(struct relay *r, int sig)
+{
+	if (onfail_has_user() && hold(r))
+		r->out->stopped_by = sig;
+	else
+		stop(r, sig);
 }
 
 /* ---- streams ---- */
@@ -129,7 +162,7 @@ static void read_stdin(struct relay *r)
 		return;
 	}
 	if (wants_out(r, buf, n))
-		stop(r, SIGINT);
+		stop_or_hold(r, SIGINT);
 	queue_add(&r->from_user, buf, n);
 }
 
@@ -179,11 +212,18 @@ static void send_stdin(struct relay *r)
 	}
 }
 
+/* Where a stream of the program's goes. An editor that talks to gdb on stdout must not find its output
+ * in the middle of a record of gdb's. */
+static int user_fd(const struct relay *r, enum proto_stream s)
+{
+	return s == PROTO_STDOUT && r->options->gdb_machine ? STDERR_FILENO : (int)s;
+}
+
 static void write_user(struct relay *r, enum proto_stream s)
 {
 	struct queue *q = &r->to_user[s];
 	size_t want = q->len < WRITE_MAX ? q->len : WRITE_MAX;
-	ssize_t n = write(s, q->data, want);
+	ssize_t n = write(user_fd(r, s), q->data, want);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -224,7 +264,7 @@ static void hello(struct relay *r)
 	/* On a busy host it may say hello before we have read from the jail which process it is. */
 	if (!r->jail->kernel)
 		take_news(r);
-	if (r->out->hello && !r->options->gdb) {
+	if (r->out->hello && !r->options->gdb && !r->held) {
 		r->out->rebooted = true;
 		r->stop_at = now();
 		return;
@@ -267,6 +307,8 @@ static void stream_frame(struct relay *r, const struct proto_frame *f)
 	}
 }
 
+static void watch(struct relay *r);
+
 static void take_frame(struct relay *r, const struct proto_frame *f)
 {
 	switch (f->head.type) {
@@ -293,10 +335,10 @@ static void take_frame(struct relay *r, const struct proto_frame *f)
 	case PROTO_DONE:
 		verdict_look(r->out, r->memory, r->symbols);
 		r->out->done = true;
-		if (!r->options->gdb) {
+		if (!r->options->gdb && !r->held)
 			r->deadline = now() + POWEROFF_TIME;
-			r->watching = watch_begin(r->jail->kernel);
-		}
+		if (!under_gdb(r))
+			watch(r);
 		tell(r, PROTO_POWEROFF, NULL, 0);
 		break;
 	case PROTO_SIGNALLED:
@@ -341,6 +383,14 @@ static void write_channel(struct relay *r)
 
 /* ---- signals and time ---- */
 
+static void drain_log(struct relay *r)
+{
+	struct pollfd p = { r->jail->log, POLLIN, 0 };
+
+	while (r->log_open && poll(&p, 1, 0) > 0)
+		r->log_open = klog_read(r->log, r->jail->log);
+}
+
 static void pass_signal(struct relay *r, int sig)
 {
 	int32_t number = sig;
@@ -358,6 +408,7 @@ static void pass_winsize(struct relay *r)
 	struct winsize size;
 	uint16_t both[2];
 
+	onfail_resize();
 	if (!r->orders->tty || ioctl(STDIN_FILENO, TIOCGWINSZ, &size))
 		return;
 	both[0] = size.ws_row;
@@ -365,10 +416,16 @@ static void pass_winsize(struct relay *r)
 	tell(r, PROTO_WINSIZE, both, sizeof(both));
 }
 
+/* The run is over already: its status stays. */
+static void end_waiting(struct relay *r)
+{
+	r->waiting = false;
+	jail_kill(r->jail);
+}
+
 static void take_signal(struct relay *r)
 {
 	struct signalfd_siginfo si;
-	struct pollfd log = { r->jail->log, POLLIN, 0 };
 
 	if (read(r->signals, &si, sizeof(si)) != sizeof(si))
 		return;
@@ -381,7 +438,9 @@ static void take_signal(struct relay *r)
 		/* The terminal sent it to gdb as well. */
 		if (r->options->gdb)
 			break;
-		if (r->interrupted)
+		if (r->waiting)
+			end_waiting(r);
+		else if (r->interrupted)
 			stop(r, si.ssi_signo);
 		else
 			pass_signal(r, si.ssi_signo);
@@ -395,8 +454,7 @@ static void take_signal(struct relay *r)
 		if (r->watching && watch_step(r->jail->kernel)) {
 			verdict_look(r->out, r->memory, r->symbols);
 			r->out->seen_off = true;
-			while (poll(&log, 1, 0) > 0 && klog_read(r->log, r->jail->log))
-				;
+			drain_log(r);
 			if (!klog_complaint(r->log) && !r->out->stopped_by)
 				hang_last(r->jail->kernel, r->memory, r->symbols);
 			watch_end(r->jail->kernel);
@@ -434,12 +492,54 @@ static int open_signals(void)
 	return fd;
 }
 
+/* What is left in the jail goes now, unless it is a gdb that somebody sits at. */
+static void leave_jail(struct relay *r)
+{
+	r->waiting = debugger_stays(&r->debugger);
+	if (!r->waiting) {
+		jail_kill(r->jail);
+		return;
+	}
+	terminal_restore();
+	r->wait_told_at = now() + WAIT_TIME;
+}
+
 /* A slow reader of the output has all the time in the world from now on. */
 static void kernel_ended(struct relay *r, int status)
 {
 	r->out->kernel_ended = true;
 	r->out->kernel_status = status;
 	r->deadline = r->answer_by = 0;
+	if (r->debugger.attached && r->out->done && !r->watching)
+		notice("a debugger was attached at the kernel's end: umrun could not look at its last moment");
+}
+
+/* Impossible while somebody else traces the kernel. */
+static void watch(struct relay *r)
+{
+	r->watching = watch_begin(r->jail->kernel);
+	if (!r->watching)
+		debugger_look(&r->debugger, r->jail);
+}
+
+static void add_time(double *when, double seconds)
+{
+	if (*when)
+		*when += seconds;
+}
+
+/* The time in which a debugger has the kernel does not count. */
+static void look_for_debugger(struct relay *r)
+{
+	double held;
+
+	if (under_gdb(r) || !r->jail->kernel || r->out->kernel_ended)
+		return;
+	held = debugger_look(&r->debugger, r->jail);
+	add_time(&r->deadline, held);
+	add_time(&r->answer_by, held);
+	if (r->out->done && !r->watching && !r->debugger.attached)
+		watch(r);
 }
 
 /* The guest's end: from its supervisor, or because even that one is gone. */
@@ -450,6 +550,11 @@ static void take_news(struct relay *r)
 	switch (jail_news(r->jail, &status)) {
 	case JAIL_ENDED:
 		kernel_ended(r, status);
+		leave_jail(r);
+		break;
+	case JAIL_KERNEL:
+		announce_kernel(r->jail->kernel);
+		r->debugger.looked = now();
 		break;
 	case JAIL_NONE:
 		if (recv(r->jail->report, &status, 1, MSG_DONTWAIT | MSG_PEEK) == 0)
@@ -470,15 +575,30 @@ static void time_out(struct relay *r)
 		klog_print_tail(r->log, r->symbols, 15, stderr);
 		if (r->memory >= 0)
 			verdict_look(r->out, r->memory, r->symbols);
-		hang_explain(r->jail, r->log, r->symbols);
+		hang_explain(r->jail, r->log, r->symbols, r->options->on_fail);
 	}
-	r->stop_at = now();
+	if (!hold(r))
+		r->stop_at = now();
+}
+
+/* When to look for a debugger again; 0: never. */
+static double next_look(const struct relay *r)
+{
+	if (under_gdb(r) || !r->jail->kernel || r->out->kernel_ended)
+		return 0;
+	return r->debugger.looked + LOOK_TIME;
+}
+
+static bool is_due(double when, double t)
+{
+	return when && t >= when;
 }
 
 /* Milliseconds until the next thing that must happen by itself; -1: none. */
 static int patience(const struct relay *r)
 {
-	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at };
+	double next = 0, times[] = { r->deadline, r->answer_by, r->stop_at, r->give_up_at, next_look(r),
+				    r->waiting ? r->wait_told_at : 0 };
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		if (times[i] && (!next || times[i] < next))
@@ -502,38 +622,71 @@ static void check_time(struct relay *r)
 {
 	double t = now();
 
-	if (r->stop_at && t >= r->stop_at) {
+	if (is_due(next_look(r), t) || is_due(r->deadline, t) || is_due(r->answer_by, t))
+		look_for_debugger(r);
+	if (is_due(r->stop_at, t)) {
 		jail_kill(r->jail);
+		r->waiting = false;
 		if (!r->out->kernel_ended)
 			kernel_ended(r, SIGKILL);
 		r->channel_open = false;
 		r->stop_at = 0;
 		r->give_up_at = t + FLUSH_TIME;
-	} else if (r->give_up_at && t >= r->give_up_at) {
+	} else if (is_due(r->give_up_at, t)) {
 		give_up(r, PROTO_STDOUT);
 		give_up(r, PROTO_STDERR);
 		r->give_up_at = 0;
-	} else if (r->answer_by && t >= r->answer_by) {
-		notice("the guest does not answer; ending it");
+	} else if (r->waiting && is_due(r->wait_told_at, t)) {
+		r->wait_told_at = 0;
+		notice("the kernel has ended; waiting for gdb (process %d) to end, too", r->debugger.pid);
+	} else if (is_due(r->answer_by, t)) {
 		r->answer_by = 0;
-		stop(r, r->out->stopped_by ? r->out->stopped_by : SIGINT);
-	} else if (r->deadline && t >= r->deadline) {
+		notice("the guest does not answer; %s it", onfail_has_user() ? "stopping" : "ending");
+		stop_or_hold(r, r->out->stopped_by ? r->out->stopped_by : SIGINT);
+	} else if (is_due(r->deadline, t)) {
 		r->deadline = 0;
 		time_out(r);
 	}
+}
+
+/* gdb has stopped the kernel: the user's turn, or else its own. */
+static void take_failure(struct relay *r)
+{
+	const char *what = onfail_news();
+
+	if (!what)
+		return;
+	r->held = true;
+	r->deadline = r->answer_by = r->stop_at = 0;
+	drain_log(r);
+	if (r->memory >= 0)
+		verdict_look(r->out, r->memory, r->symbols);
+	if (!r->out->timed_out && !r->out->stopped_by)
+		r->out->report = must(strdup(what));
+	if (onfail_has_user()) {
+		terminal_restore();
+		if (r->out->report)
+			notice("kernel: %s", what);
+		klog_print_complaint(r->log, r->symbols, stderr);
+		r->out->shown = true;
+	} else {
+		r->stop_at = now() + REPORT_TIME;
+	}
+	onfail_answer();
 }
 
 /* ---- the loop ---- */
 
 static bool finished(const struct relay *r)
 {
-	return r->out->kernel_ended && !r->log_open && !r->channel_open &&
+	return r->out->kernel_ended && !r->waiting && !r->log_open && !r->channel_open &&
 	       !user_waits(r, PROTO_STDOUT) && !user_waits(r, PROTO_STDERR);
 }
 
 static void relay_once(struct relay *r)
 {
-	bool take_stdin = !r->options->gdb && r->out->started && !r->out->exited && r->channel_open &&
+	/* The keys are gdb's while it has the user. */
+	bool take_stdin = !r->options->gdb && !(r->held && r->orders->tty) && r->out->started && !r->out->exited && r->channel_open &&
 			  !r->closed[PROTO_STDIN] && !r->from_user.len && !r->mail_out;
 	struct pollfd p[] = {
 		{ r->log_open ? r->jail->log : -1, POLLIN, 0 },
@@ -542,8 +695,12 @@ static void relay_once(struct relay *r)
 		{ r->out->kernel_ended ? -1 : r->jail->report, POLLIN, 0 },
 		{ r->signals, POLLIN, 0 },
 		{ take_stdin ? STDIN_FILENO : -1, POLLIN, 0 },
-		{ user_waits(r, PROTO_STDOUT) ? STDOUT_FILENO : -1, POLLOUT, 0 },
+		{ user_waits(r, PROTO_STDOUT) ? user_fd(r, PROTO_STDOUT) : -1, POLLOUT, 0 },
 		{ user_waits(r, PROTO_STDERR) ? STDERR_FILENO : -1, POLLOUT, 0 },
+		{ r->waiting ? r->debugger.fd : -1, POLLIN, 0 },
+		{ onfail_fd(ONFAIL_NEWS), POLLIN, 0 },
+		{ onfail_fd(ONFAIL_OUTPUT), POLLIN, 0 },
+		{ onfail_fd(ONFAIL_KEYS), POLLIN, 0 },
 	};
 
 	if (poll(p, sizeof(p) / sizeof(p[0]), patience(r)) < 0 && errno != EINTR)
@@ -565,6 +722,14 @@ static void relay_once(struct relay *r)
 		write_user(r, PROTO_STDOUT);
 	if (p[6].revents)
 		write_user(r, PROTO_STDERR);
+	if (p[7].revents)
+		leave_jail(r);
+	if (p[8].revents)
+		take_failure(r);
+	if (p[9].revents)
+		onfail_output();
+	if (p[10].revents)
+		onfail_keys();
 	check_time(r);
 }
 
@@ -579,6 +744,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	struct relay r = {
 		.jail = j, .options = o, .orders = orders, .log = log, .symbols = s, .out = out,
 		.in_credit = PROTO_LINE_WINDOW, .memory = -1, .mailbox = -1, .channel_open = true, .log_open = true,
+		.debugger.fd = -1,
 		.start = now(), .signals = open_signals(),
 	};
 
@@ -589,6 +755,8 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 		terminal_raw();
 	while (!finished(&r))
 		relay_once(&r);
+	if (o->on_fail)
+		onfail_end();
 	terminal_restore();
 	jail_kill(j);
 	out->t_end = now() - r.start;
@@ -597,5 +765,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	if (r.mailbox >= 0)
 		close(r.mailbox);
 	klog_attach(log, -1, s);
+	if (r.debugger.fd >= 0)
+		close(r.debugger.fd);
 	close(r.signals);
 }

@@ -158,8 +158,8 @@ static void build_root(const struct cell *c)
 	int cpuinfo = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
 
 	must_do(c, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make private", "/");
-	bring_libraries(c);
 	mount_tmpfs(c, STAGE, 1ull << 40);
+	bring_libraries(c);
 	make_folder(c, "/old");
 	bring_cpuinfo(c, cpuinfo);
 	bind_file(c, c->kernel, "/linux", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);

@@ -11,7 +11,9 @@
  *	klog.c     the kernel log			kmem.c    the kernel's memory, symbols
  *	hang.c     where a guest hangs, or died		watch.c   the kernel's last moment
  *	verdict.c  who decided the exit status		result.c  the JSON of --result
- *	debug.c    --gdb
+ *	debug.c    --gdb				attach.c  --attach
+ *	announce.c how --attach finds a run		debugger.c if somebody attached one
+ *	onfail.c   --gdb-on-fail				proc.c    the host's /proc
  */
 #ifndef UMRUN_H
 #define UMRUN_H
@@ -43,9 +45,11 @@ struct options {
 	const char *log, *result;	/* files, or NULL */
 	char **env;		/* NAME=VALUE for the program */
 	size_t env_len;
-	bool dry_run, gdb, doctor, allow_warn;
+	bool dry_run, gdb, on_fail, attach, doctor, allow_warn;
+	pid_t attach_pid;	/* to which run, or 0 */
 	char **gdb_args;	/* further arguments for gdb */
 	size_t gdb_args_len;
+	bool gdb_machine;	/* gdb's stdout is for a program: its interpreter is mi or dap */
 	int argc;
 	char **argv;		/* the program and its arguments */
 };
@@ -88,6 +92,8 @@ struct outcome {
 	bool locks_off;		/* lockdep or a lock check reported */
 	uint32_t stalls;	/* RCU stalls */
 	bool looked;		/* the kernel's memory was read at the end */
+	char *report;		/* what --gdb-on-fail stopped at, or NULL */
+	bool shown;		/* ... and the user has seen it */
 	double t_hello, t_exit, t_end;	/* seconds since the start */
 };
 
@@ -203,7 +209,7 @@ bool kmem_read(int memory, uint64_t addr, void *buf, size_t len);
 bool kmem_logged(int memory, const struct symbols *s, const char *text, size_t len);
 
 /* hang.c */
-void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s);
+void hang_explain(const struct jail *j, struct klog *log, const struct symbols *s, bool traced);
 void hang_last(pid_t kernel, int memory, const struct symbols *s);
 
 /* relay.c */
@@ -223,14 +229,68 @@ void result_write(const char *file, const struct options *o, const struct kernel
 
 /* terminal.c */
 void terminal_raw(void);
+void terminal_keys(int fd);
+void terminal_save(void);
 void terminal_again(void);
 void terminal_restore(void);
 
+/* announce.c */
+struct run {
+	pid_t umrun, pid;	/* of umrun, and of the kernel or 0 */
+	pid_t debugger;		/* that attached last, or 0 */
+	char *file;		/* where it says so */
+	char *kernel, *source;	/* its file; its source folder or NULL */
+	char *program;
+	double start;		/* as now() */
+	bool gdb;		/* it has one of its own */
+};
+void announce_run(const struct options *o, const struct kernel *k);
+void announce_kernel(pid_t kernel);
+void announce_debugger(const struct run *run);
+pid_t announced_debugger(void);
+size_t announce_find(struct run **runs);
+
+/* debugger.c */
+struct debugger {
+	pid_t pid;		/* the last one seen, or 0 */
+	int fd;			/* a pidfd of it, or -1 */
+	bool attached;		/* at the last look */
+	bool inside;		/* it is in the jail's PID namespace */
+	bool told;
+	double looked;		/* when */
+};
+double debugger_look(struct debugger *d, const struct jail *j);
+bool debugger_stays(struct debugger *d);
+
+/* attach.c */
+int attach(const struct options *o);
+
+/* onfail.c */
+enum onfail_source { ONFAIL_NEWS, ONFAIL_OUTPUT, ONFAIL_KEYS };
+void onfail_prepare(void);
+void onfail_enter(void);
+void onfail_begin(void);
+void onfail_resize(void);
+int onfail_fd(enum onfail_source source);
+const char *onfail_news(void);
+void onfail_output(void);
+void onfail_keys(void);
+bool onfail_has_user(void);
+void onfail_answer(void);
+void onfail_end(void);
+void onfail_last_words(void);
+
+/* proc.c */
+long proc_number(pid_t pid, const char *key);
+bool proc_same(pid_t one, pid_t other, const char *file);
+
 /* debug.c */
 #define DEBUG_WRAPPER "--exec-wrapper"	/* umrun as gdb's exec-wrapper; not for users */
+void debug_check(void);
 void debug_prepare(const struct options *o, const struct kernel *k);
 void debug_done(void);
 _Noreturn void debug_enter(const struct cell *c, char **argv);
+_Noreturn void debug_attach(const struct options *o, const char *symbols, const char *sources, long kernel);
 _Noreturn void debug_wrapper(char **argv);
 
 #endif

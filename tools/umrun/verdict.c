@@ -137,6 +137,8 @@ struct verdict verdict_decide(const struct outcome *out, const struct options *o
 		return by_debugger(out);
 	if (complained(out, o, log))
 		return by_complaint(out, log);
+	if (out->report)
+		return by_kernel(log, out->report);
 	if (out->timed_out)
 		return (struct verdict){ EXIT_TIMEOUT, "time-out",
 			format("the run took longer than %g s", o->timeout) };

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the host's /proc says of a process. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "umrun.h"
+
+/*
+ * proc_number - the last number in a line of /proc/PID/status, or -1: no such process or line
+ * @key: what the line begins with, such as "TracerPid"; "NSpid" ends with the process's
+ *	number in its own PID namespace
+ */
+long proc_number(pid_t pid, const char *key)
+{
+	char *path = format("/proc/%d/status", pid), *line = NULL, *last;
+	FILE *f = fopen(path, "re");
+	size_t room = 0, len = strlen(key);
+	long number = -1;
+
+	while (f && number < 0 && getline(&line, &room, f) > 0) {
+		if (strncmp(line, key, len) || line[len] != ':')
+			continue;
+		last = strrchr(line, '\t');
+		number = last ? atol(last + 1) : -1;
+	}
+	if (f)
+		fclose(f);
+	free(line);
+	free(path);
+	return number;
+}
+
+/* proc_same - is that file of both processes the same, such as "ns/pid"? */
+bool proc_same(pid_t one, pid_t other, const char *file)
+{
+	char *first = format("/proc/%d/%s", one, file), *second = format("/proc/%d/%s", other, file);
+	struct stat a, b;
+	bool same = !stat(first, &a) && !stat(second, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+
+	free(first);
+	free(second);
+	return same;
+}
