@@ -11,7 +11,7 @@ group() {
 	shift 2
 	printf '\n%s%s%s\n' "$bold" "$title" "$plain"
 	sed -nE "s/^([a-z_-]+):[^#]*## \[$name\] (.*)/\1|\2/p" "$@" |
-		while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$target" "$text"; done
+		while IFS='|' read -r target text; do printf '  make %-16s %s\n' "$target" "$text"; done
 }
 
 echo "umlab: debug, test and learn the kernel's page-table freeing code in User-Mode Linux"

@@ -20,6 +20,7 @@ got) becomes a message as well: never a traceback.
 """
 
 from collections import namedtuple
+from contextlib import contextmanager
 
 import gdb
 
@@ -60,9 +61,7 @@ class Command(gdb.Command):
 
     def invoke(self, text, from_tty):
         """gdb calls this with what was typed behind the command's name."""
-        from . import side  # pylint: disable=import-outside-toplevel,cyclic-import
-        # What a command reads is the kernel's, wherever `pt-user attach` or `pt-out` led.
-        with errors_told(self.name), side.on_kernel_side():
+        with at_kernel(self.name):
             need_process()
             self.run(*self.parse(split(text)))
 
@@ -104,6 +103,17 @@ class errors_told:  # pylint: disable=invalid-name
         if kind is None or issubclass(kind, KeyboardInterrupt) or str(error).startswith(self._name + ":"):
             return False
         raise gdb.GdbError(f"{self._name}: {explain(error)}") from None
+
+
+@contextmanager
+def at_kernel(name):
+    """Context: errors as errors_told(@name) tells them, and the kernel is the selected inferior.
+
+    What a command reads is the kernel's, wherever `pt-user attach` or `pt-out` led.
+    """
+    from . import side  # pylint: disable=import-outside-toplevel,cyclic-import
+    with errors_told(name), side.on_kernel_side():
+        yield
 
 
 def explain(error):

@@ -12,6 +12,10 @@ from . import lists
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
 
+# The low bits of a page's mapping (include/linux/page-flags.h), which are macros there.
+_FOLIO_MAPPING_ANON = 1
+_FOLIO_MAPPING_FLAGS = 3
+
 # The top byte of page_type when nothing owns the page (enum pagetype).
 NO_TYPE = 0xFF
 
@@ -117,16 +121,21 @@ def flags(page):
     word = page["flags"]
     if word.type.strip_typedefs().code != gdb.TYPE_CODE_INT:
         word = word["f"]
-    return flag_names(int(word))
+    return flag_names(int(word), anon=int(page["mapping"]) & _FOLIO_MAPPING_FLAGS == _FOLIO_MAPPING_ANON)
 
 
-def flag_names(word):
-    """Return the names (list of str) of the flags in @word (int), a struct page's or a folio's flags."""
-    # A name of several meanings (PG_checked, PG_owner_priv_1) counts once: the first.
+def flag_names(word, anon=False):
+    """Return the names (list of str) of the flags in @word (int), a struct page's or a folio's flags.
+
+    @anon: whether the page is anonymous (bool): one bit is PG_anon_exclusive then.
+    """
+    # A bit of several names (PG_checked, PG_owner_priv_1) counts once: the first.
     names = {}
     for entry in gdb.lookup_type("enum pageflags").fields():
         if entry.name.startswith("PG_"):
             names.setdefault(entry.enumval, entry.name[3:])
+            if anon and entry.name == "PG_anon_exclusive":
+                names[entry.enumval] = "anon_exclusive"
     return [name for bit, name in sorted(names.items()) if word >> bit & 1 and bit < _flag_bits()]
 
 

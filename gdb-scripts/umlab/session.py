@@ -67,15 +67,16 @@ class Session:
 
     def finish(self, frame):
         """Let the kernel run until @frame (gdb.Frame, not inlined) returns to its caller."""
-        # gdb.FinishBreakpoint misses the return when the caller is an inlined function.
-        name = frame.name()
-        back = frame.older().pc()
-        frame.select()
-        self._go("finish")
-        if self.exit_code is not None:
-            raise Failure(f"the kernel ended (exit status {self.exit_code}) before {name}() returned")
-        if gdb.newest_frame().pc() != back:
-            raise Failure(f"{self._why()} before {name}() returned")
+        # gdb's `finish` waits in one thread, and the task may go on on another CPU, which is another
+        # thread; gdb.FinishBreakpoint misses the return when the caller is an inlined function.
+        name, caller = frame.name(), frame.older()
+        stack = int(caller.read_register("sp"))
+        back = StopIf(f"*{caller.pc():#x}", lambda now: int(now.read_register("sp")) == stack)
+        try:
+            self.resume(back, f"{name}() returned")
+        finally:
+            if back.is_valid():
+                back.delete()
 
     def run_out(self):
         """Let the kernel run to its end; returns its exit status (int)."""

@@ -55,7 +55,7 @@ def check_tables():
              r"0x\w+ \(.*\), .*pt_rcu_head = .*__page_refcount = 1\}$")
     frame = page.pfn_to_page(pfn)
     lib.like("struct page", f"print *(struct page *){int(frame):#x}",
-             rf"= pfn {pfn:#x}, references 1, mapped 1 times, uptodate lru .*swapbacked.* = \{{flags = 0x\w+ \(uptodate lru .*"
+             rf"= pfn {pfn:#x}, references 1, mapped 1 times, uptodate lru .*anon_exclusive.*swapbacked.* = \{{flags = 0x\w+ \(uptodate lru .*"
              r"_refcount = 1\}$")
     lib.like("struct folio", f"print *(struct folio *){int(frame):#x}", rf"= pfn {pfn:#x}, references 1, .* = \{{flags = ")
     lib.like("... in memory that is none", f"print *(struct page *){int(page.pfn_to_page(-1)):#x}",

@@ -166,6 +166,11 @@ def test_stepping():
     text = lib.output("pt-out")
     lib.check("pt-out: what the call gave", f"{MARK} = -22\n" in text, text)
     lib.check("... in main()", side_and_line()[:2] == (2, "main"), side_and_line())
+    lib.like("pt-break, from the user side", "pt-break free if pid == 1", "^pt-break [0-9, ]+: stops where a table's memory")
+    lib.like("pt-life, from there", "pt-life on", "^Recording the lives of PTE tables")
+    lib.output("pt-life off")
+    gdb.execute("delete", to_string=True)
+    lib.equal("... and gdb stays there", side_and_line()[:2], (2, "main"))
     # The child runs this all the time, and lives on: user.c looks at that.
     gdb.execute("break tick", to_string=True)
     stands("a breakpoint in code that another process runs too", "continue", (2, "tick", "tick"))

@@ -23,7 +23,7 @@ user()
 	gdb_suite user "$@" -- "$UMLAB_USER" /share/facts
 }
 
-export UMLAB_OTHER=$scenario UMLAB_ROOT=$top/build/rootfs UMLAB_USER
+export UMLAB_OTHER=$scenario UMLAB_USER
 # The guest's clock goes on while gdb holds it; on a busy host 10 s of that come together, an RCU stall.
 patient=rcupdate.rcu_cpu_stall_suppress=1
 with ptrace $patient

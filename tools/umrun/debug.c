@@ -108,6 +108,12 @@ static void own_group(void)
 	take_terminal();
 }
 
+/* What gdb-scripts/ ask the environment for: where the files of the guest's own programs are (pt-user). */
+static void set_environment(void)
+{
+	setenv("UMLAB_ROOT", project_path("rootfs"), 0);
+}
+
 static void add_options(struct strings *args, const struct options *o, const char *sources)
 {
 	if (sources) {
@@ -150,6 +156,7 @@ void debug_enter(const struct cell *c, char **argv)
 	else
 		own_group();
 	keep_open(c);
+	set_environment();
 	strings_add(&args, "gdb");
 	strings_add(&args, "-q");
 	add_index(&args, c->kernel);
@@ -186,6 +193,7 @@ void debug_attach(const struct options *o, const char *symbols, const char *sour
 	if (failed)
 		fail("--attach", failed, "%s; 'umrun --doctor' tells what this host allows", strerror(errno));
 	own_group();
+	set_environment();
 	strings_add(&args, "gdb");
 	strings_add(&args, "-q");
 	/* The kernel's files have other names where it sees them: its libraries are the host's. */

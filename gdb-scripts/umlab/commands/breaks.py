@@ -8,7 +8,7 @@ from collections import namedtuple
 import gdb
 
 from .. import events, gather, mm, pagetable, sched
-from ..command import Command, Problem, address, errors_told, number
+from ..command import Command, Problem, address, at_kernel, errors_told, number
 from ..lives import RECORDER
 from ..probe import PROBE
 
@@ -60,7 +60,7 @@ class Break(Command):
 
     def invoke(self, text, from_tty):
         # Breakpoints may be set before the kernel runs.
-        with errors_told(self.name):
+        with at_kernel(self.name):
             meaning, once, condition = split(text)
             placed = place(meaning, condition, once)
             numbers = ", ".join(str(stop.number) for stop in placed)

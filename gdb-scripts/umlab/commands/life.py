@@ -4,7 +4,7 @@
 import gdb
 
 from .. import events, page, pagetable
-from ..command import Command, Problem, address, errors_told, space, split
+from ..command import Command, Problem, address, at_kernel, space, split
 from ..lives import RECORDER
 
 _SPAN = page.PAGE_SIZE << pagetable.PMD_SHIFT - page.PAGE_SHIFT
@@ -42,7 +42,7 @@ class Life(Command):
 
     def invoke(self, text, from_tty):
         # The breakpoints may be set, and the records read, without a process.
-        with errors_told(self.name):
+        with at_kernel(self.name):
             word, _, rest = text.strip().partition(" ")
             if word not in self.words:
                 raise Problem("what", word or "missing", f"give {', '.join(self.words)}; see help {self.name}")

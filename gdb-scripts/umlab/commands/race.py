@@ -10,7 +10,7 @@ import textwrap
 import gdb
 
 from .. import race
-from ..command import Command, Problem, errors_told
+from ..command import Command, Problem, at_kernel
 
 RACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../races")
 
@@ -45,7 +45,7 @@ class Race(Command):
     name = "pt-race"
 
     def invoke(self, text, from_tty):
-        with errors_told(self.name):
+        with at_kernel(self.name):
             words = text.split()
             mode = words[1] if len(words) > 1 else ""
             if len(words) > 2 or mode not in ("", *_MODES):
