@@ -38,14 +38,6 @@ race: ## [start] races on the first try, two guest CPUs, in gdb: lists them; R=n
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tools/race.sh $(if $(STEP),--step) $(R)
 
-.PHONY: bench-life
-bench-life: ## [test] what pt-life costs: the workload with it off and on, in turn, in one session (P=series, CPUS=1)
-	@tools/deps.sh
-	@$(MAKE) --no-print-directory -s tools guest-tests
-	@dir=$$($(UML_ENV) uml/kernel.sh '$(if $(filter command environment,$(origin P)),$(P),series)' debug | tail -n 1) && [ -n "$$dir" ] && \
-		exec build/umrun --kernel "$$dir/linux" --cpus $(or $(CPUS),1) --gdb --gdb-arg=-nx --gdb-arg=-batch \
-		--gdb-arg=-x --gdb-arg=tests/gdb/life-cost.py -- build/tests/guest/ptworkload --size 512M
-
 .PHONY: gdb-docs
 gdb-docs: ## [tool] write docs/gdb.md anew: what each command prints, and tour 1, from a real run
 	@tools/deps.sh

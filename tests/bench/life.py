@@ -2,7 +2,7 @@
 """What pt-life costs: the same workload with and without it, in one session.
 
     build/umrun --kernel build/points/series/debug/linux --gdb --gdb-arg=-nx --gdb-arg=-batch \\
-        --gdb-arg=-x --gdb-arg=tests/gdb/life-cost.py -- build/tests/guest/ptworkload --size 512M
+        --gdb-arg=-x --gdb-arg=tests/bench/life.py -- build/tests/guest/ptworkload --size 512M
 
 Runs the kernel several times, pt-life off and on in turn, and takes the time from the workload's
 first MADV_DONTNEED to its exit.  The smallest of each counts: others share this machine.
@@ -29,11 +29,13 @@ ROUNDS = int(os.environ.get("UMLAB_ROUNDS", "3"))
 def measure(recording):
     """Run the workload; returns (wall clock, gdb's own CPU time), seconds."""
     first = gdb.Breakpoint("do_madvise", internal=True, temporary=True)
+    first.silent = True
     first.condition = f"behavior == {MADV_DONTNEED}"
     gdb.execute("run", to_string=True)
     if recording:
         gdb.execute("pt-life on", to_string=True)
     end = gdb.Breakpoint("__se_sys_exit_group", internal=True, temporary=True)
+    end.silent = True
     wall, own = time.monotonic(), time.process_time()
     gdb.execute("continue", to_string=True)
     taken = time.monotonic() - wall, time.process_time() - own
