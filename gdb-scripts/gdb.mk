@@ -6,15 +6,19 @@
 GDB_CMD = $(or $(CMD),build/tests/guest/ptworkload --size 64M --chunk 2M)
 # Local variables need F=debug: another flavour only if it was asked for.
 GDB_F = $(if $(filter command environment,$(firstword $(origin F))),$(F),debug)
-# TOUR=: that tour instead of the breakpoints; the script sees its name too.
-GDB_BEGIN = $(if $(TOUR),-x gdb-scripts/umlab.py -ex 'tour $(TOUR)',-x gdb-scripts/reclaim.py -ex run)
 
 gdb: ## [start] gdb with the debug kernel under it, breakpoints at the reclaim path (P=, F=, CPUS=, CMD='PROGRAM ARGS', TOUR=name)
 	@tools/deps.sh
+ifdef TOUR
+	@# A tour knows its kernels and programs.
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@exec tools/tour.sh $(TOUR)
+else
 	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1) && [ -n "$$dir" ] && \
-		set -- $(GDB_BEGIN) && for arg; do set -- "$$@" "--gdb-arg=$$arg"; shift; done && \
-		$(if $(TOUR),UMLAB_TOUR='$(TOUR)') exec build/umrun --kernel "$$dir/linux" --cpus '$(or $(CPUS),1)' --gdb "$$@" -- $(GDB_CMD)
+		exec build/umrun --kernel "$$dir/linux" --cpus '$(or $(CPUS),1)' --gdb \
+		--gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py --gdb-arg=-ex --gdb-arg=run -- $(GDB_CMD)
+endif
 
 attach: ## [start] gdb on the kernel of an umrun that is running, also one that hangs (PID=, if there are several)
 	@tools/deps.sh
@@ -42,6 +46,4 @@ race: ## [start] races on the first try, two guest CPUs, in gdb: lists them; R=n
 gdb-docs: ## [tool] write docs/gdb.md anew: what each command prints, and tour 1, from a real run
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools guest-tests
-	@UMLAB_TOUR_CHECK=1 UMLAB_TOUR_MARKDOWN=1 tools/tour.sh commands reclaim </dev/null >build/gdb.md.new || { tail -n 5 build/gdb.md.new; exit 1; }
-	@{ printf '# The gdb commands\n\n<!-- make gdb-docs writes this file from a real run: edit gdb-scripts/tours/ instead -->\n\n'; \
-		grep -v '^Reading symbols from ' build/gdb.md.new | sed 's|$(CURDIR)/||g'; } >docs/gdb.md && rm build/gdb.md.new
+	@tools/gdb-docs.sh

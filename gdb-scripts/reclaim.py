@@ -69,13 +69,14 @@ def say_help(missing):
             print(f"  {numbers[function]}  {state}  {function:28} {what}")
     if missing:
         print("  not in this kernel: " + ", ".join(missing))
-    print("""
+    more = " ".join(str(numbers[function]) for function, enabled, _ in STOPS if function in numbers and not enabled)
+    also = f"  enable {more:5} also stop at those that are off\n" if more else ""
+    print(f"""
   pt-here      where am I, in words           pt-walk ADDR, mg-show, rcu-tables: help pt-walk ...
   run          boot (again)                   bt           how did we get here
   finish       return, show the result        info locals  variables of this function
   p *tlb       the mmu_gather (up: to zap_pte_range, which has it)
-  enable 4 5   also stop at the batch and RCU's callback
-  b zap_pte_range if $_streq($um_comm(), "ptworkload")
+{also}  b zap_pte_range if $_streq($um_comm(), "ptworkload")
   continue     to the next stop               Ctrl-C       interrupt the kernel
   quit         ends the kernel too
 """)

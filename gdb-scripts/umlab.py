@@ -30,7 +30,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position,unused-import
 from umlab import gather, mm, page, pagetable, rcu, sched, source, stall  # noqa: E402,F401
-from umlab.commands import here, walk, tour  # noqa: E402,F401
+from umlab.commands import help as help_, here, walk, tour  # noqa: E402,F401
 from umlab.commands import host, map as map_  # noqa: E402,F401
 from umlab.commands import gather as gather_, rcu as rcu_  # noqa: E402,F401
 from umlab.commands import tasks, race  # noqa: E402,F401

@@ -5,7 +5,7 @@
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 2
-tours=${UMLAB_TOURS:-$top/gdb-scripts/tours}
+tours=$(cd "${UMLAB_TOURS:-$top/gdb-scripts/tours}" && pwd) || exit 2
 # What gdb ends with after a part that has another one behind it (umlab/commands/tour.py).
 next_part=10
 
@@ -15,7 +15,7 @@ usage()
 usage: tools/tour.sh [--check | --markdown] [NAME...]
 Without a name: lists the tours. With --check: runs those (all, if none is named) without a
 person, and says which are out of date. With --markdown: prints those as documents.
-UMLAB_TOURS=DIR: the tours there.
+UMLAB_TOURS=DIR: the tours there. gdb runs in umlab's own folder, wherever you are.
 
 Exit status: 0 led to the end, or nothing out of date; 1 out of date, or the kernel or gdb
 failed; 2 wrong usage.
@@ -122,6 +122,15 @@ for name; do
 	[ -f "$tours/$name.md" ] || die "$name: no such tour: one of: $(names | tr '\n' ' ')"
 done
 [ -z "$ALONE" ] || exec < /dev/null
+# Files that a tour names, such as build/life.jsonl, are here; without a person in a folder
+# that goes again, since several may be at it.
+export UMLAB_TOURS=$tours
+cd "$top" || exit 2
+if [ -n "$ALONE" ]; then
+	own=$(mktemp -d) || exit 2
+	trap 'rm -rf "$own"' EXIT
+	mkdir "$own/build" && ln -s "$top"/build/* "$own/build" && cd "$own" || exit 2
+fi
 # shellcheck disable=SC2046  # no name has a blank
 [ -z "$ALONE" ] || [ $# -gt 0 ] || set -- $(names)
 if [ -n "$CHECK" ]; then

@@ -12,6 +12,7 @@ from collections import Counter, namedtuple
 import gdb
 
 from . import lists, mm as mms, page, pagetable, sched, swap
+from .broken import Broken
 
 # What an entry of a PTE table can be, in the order in which they are shown.
 KINDS = ("present", "protnone", "swap", "marker", "special", "none")
@@ -218,12 +219,12 @@ def kind_of_upper(value):
 def page_types():
     """Return the type of each page frame (bytes): the top byte of its page_type, by one read.
 
-    Raises gdb.GdbError before the kernel has set up mem_map.
+    Raises Broken before the kernel has set up mem_map.
     """
     kind_of_page = gdb.lookup_type("struct page")
     mem_map, frames = int(gdb.parse_and_eval("mem_map")), int(gdb.parse_and_eval("max_mapnr"))
     if not mem_map or not frames:
-        raise gdb.GdbError("page frames: none: the kernel has not set them up yet: let it boot")
+        raise Broken("page frames: none: the kernel has not set them up yet: let it boot")
     size = kind_of_page.sizeof
     memory = gdb.selected_inferior().read_memory(mem_map, size * frames).tobytes()
     return memory[lists.offset_of(kind_of_page, "page_type") + 3::size]

@@ -19,12 +19,14 @@ wrong on the way (memory that can't be read, a symbol that this kernel hasn't
 got) becomes a message as well: never a traceback.
 """
 
+import re
 from collections import namedtuple
 from contextlib import contextmanager
 
 import gdb
 
 from . import mm, sched
+from .broken import Broken
 
 Argument = namedtuple("Argument", "name parse default", defaults=(None,))
 Argument.__doc__ = """One argument of a command.
@@ -36,6 +38,9 @@ that stands for a missing one, None if it must be given.
 
 # Commands by name, in the order in which they were defined.
 COMMANDS = {}
+
+# Convenience functions by name, without the $.
+FUNCTIONS = {}
 
 
 class Problem(Exception):
@@ -79,7 +84,7 @@ class Command(gdb.Command):
 
     def complete(self, text, word):
         """gdb calls this for TAB, with all that was typed and the last word of it."""
-        before = text[:len(text) - len(word)].split()
+        before = split(text[:len(text) - len(word)])
         if len(before) >= len(self.arguments):
             return gdb.COMPLETE_NONE
         known = getattr(self.arguments[len(before)].parse, "complete", None)
@@ -100,9 +105,11 @@ class errors_told:  # pylint: disable=invalid-name
         return self
 
     def __exit__(self, kind, error, _):
-        if kind is None or issubclass(kind, KeyboardInterrupt) or str(error).startswith(self._name + ":"):
+        if kind is None or issubclass(kind, KeyboardInterrupt):
             return False
-        raise gdb.GdbError(f"{self._name}: {explain(error)}") from None
+        text = explain(error)
+        # One within another, or a Problem with what the command is called after.
+        raise gdb.GdbError(text if text.startswith(self._name + ":") else f"{self._name}: {text}") from None
 
 
 @contextmanager
@@ -116,15 +123,39 @@ def at_kernel(name):
         yield
 
 
+class Function(gdb.Function):
+    """A convenience function of gdb's: $NAME, that needs a process; its errors are one line.
+
+    A subclass has name (str, without the $), a docstring, which is its help, and
+    value(), which gets the arguments that were given, gdb.Values.
+    """
+
+    name = None
+
+    def __init__(self):
+        super().__init__(self.name)
+        FUNCTIONS[self.name] = self
+
+    def value(self, *arguments):
+        """Return what the function gives for @arguments."""
+        raise NotImplementedError
+
+    def invoke(self, *arguments):
+        """gdb calls this with the arguments."""
+        with at_kernel("$" + self.name):
+            need_process()
+            return self.value(*arguments)
+
+
 def explain(error):
     """Return what the exception @error means to the user (str)."""
-    if isinstance(error, (Problem, gdb.GdbError)):
+    if isinstance(error, (Problem, Broken, gdb.GdbError)):
         return str(error)
     if isinstance(error, gdb.MemoryError):
         return f"memory: {error}: the kernel has nothing there, or gdb may not read it"
     text = str(error)
     if isinstance(error, gdb.error):
-        if text.startswith(("No symbol", "No struct type", "There is no member", "No enum type")):
+        if text.startswith(("No symbol", "No struct type", "There is no member", "No enum type")) or "unknown type" in text:
             return f"symbols: {text.rstrip('.')}: needs a kernel with debug information (F=debug) of a range that umlab knows"
         if "optimized out" in text:
             return f"variable: {text}: needs a kernel with F=debug, or another frame"
@@ -141,11 +172,16 @@ def need_process():
         raise Problem("kernel", "runs", "interrupt it first")
 
 
+_OPERATORS = ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>")
+
+
 def split(text):
     """Return the words of @text (str): blanks inside quotes or brackets do not split.
 
-    >>> split("0x1000 + 8")
-    ['0x1000', '+', '8']
+    Nor do those around an operator.
+
+    >>> split("0x1000 + 8 current")
+    ['0x1000 + 8', 'current']
     >>> split("(0x1000 + 8) current")
     ['(0x1000 + 8)', 'current']
     """
@@ -165,7 +201,11 @@ def split(text):
             word = ""
             continue
         word += char
-    return words + [word] if word else words
+    words += [word] if word else []
+    for at in range(len(words) - 2, 0, -1):
+        if words[at] in _OPERATORS:
+            words[at - 1:at + 2] = [" ".join(words[at - 1:at + 2])]
+    return words
 
 
 def number(text):
@@ -192,11 +232,11 @@ def span(text):
     >>> span("0x1000-0x3000")
     (4096, 12288)
     """
-    for sign in "-+":
-        first, found, second = text.partition(sign)
-        if found and first and second:
-            start, other = address(first), address(second)
-            end = other if sign == "-" else start + other
+    for sign in (r"-(?!>)", r"\+"):
+        first, *second = re.split(sign, text, maxsplit=1)
+        if second and first.strip() and second[0].strip():
+            start, other = address(first), address(second[0])
+            end = start + other if sign == r"\+" else other
             if end <= start:
                 raise Problem("range", text, "its end must be above its start")
             return start, end
@@ -217,19 +257,26 @@ def task(text):
         if not int(found):
             raise Problem("task", text, "the kernel has not set one up yet: let it boot")
         return found
+    value = _value_of(text)
+    kind = value.type.strip_typedefs() if value is not None else None
+    if kind is not None and kind.code == gdb.TYPE_CODE_PTR and kind.target().name == "task_struct":
+        if int(value):
+            return value
+    elif kind is not None and kind.code == gdb.TYPE_CODE_INT:
+        found = sched.by_pid(int(value))
+        if found is not None:
+            return found
+    raise Problem("task", text, "none: give a pid, `current` or a struct task_struct *; pt-ps lists them")
+
+
+def _value_of(text):
+    """The value (gdb.Value) of the expression @text (str), None if it has none."""
     try:
         value = gdb.parse_and_eval(text)
-        kind = value.type.strip_typedefs()
-        if kind.code == gdb.TYPE_CODE_PTR and kind.target().name == "task_struct":
-            if int(value):
-                return value
-        elif kind.code == gdb.TYPE_CODE_INT:
-            found = sched.by_pid(int(value))
-            if found is not None:
-                return found
+        value.fetch_lazy()
+        return value
     except gdb.error:
-        pass
-    raise Problem("task", text, "none: give a pid, `current` or a struct task_struct *; pt-ps lists them")
+        return None
 
 
 def _task_names():
@@ -247,14 +294,11 @@ Space.__doc__ = "An address space: mm (struct mm_struct *), name (str, whose it 
 
 def space(text):
     """Return the Space that @text (str) names: a task as in task(), or a struct mm_struct *."""
-    try:
-        value = gdb.parse_and_eval(text)
-        kind = value.type.strip_typedefs()
-        if kind.code == gdb.TYPE_CODE_PTR and kind.target().name == "mm_struct" and int(value):
-            owner = next((t for m, t in mm.spaces() if int(m) == int(value)), None)
-            return Space(value, sched.describe(owner) if owner is not None else text)
-    except gdb.error:
-        pass
+    value = _value_of(text)
+    kind = value.type.strip_typedefs() if value is not None else None
+    if kind is not None and kind.code == gdb.TYPE_CODE_PTR and kind.target().name == "mm_struct" and int(value):
+        owner = next((t for m, t in mm.spaces() if int(m) == int(value)), None)
+        return Space(value, sched.describe(owner) if owner is not None else text)
     who = task(text)
     found = mm.of_task(who)
     if found is None:

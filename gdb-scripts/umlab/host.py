@@ -15,6 +15,7 @@ from collections import Counter, namedtuple
 import gdb
 
 from . import census, lists, page, pagetable, swap
+from .broken import Broken
 
 _PAGE = page.PAGE_SIZE
 
@@ -62,19 +63,19 @@ VERDICTS = {
 def stub_of(mm):
     """Return the pid (int, as gdb sees it) of the host process that runs @mm (struct mm_struct *).
 
-    Raises gdb.GdbError where there is none, or none that can be seen from here.
+    Raises Broken where there is none, or none that can be seen from here.
     """
     inside = int(mm["context"]["id"]["pid"])
     if inside <= 0:
         why = "has none: the kernel itself" if census.is_kernel(mm) else "has none: it died, or isn't there yet"
-        raise gdb.GdbError(f"stub: mm {int(mm):#x}: {why}")
+        raise Broken(f"stub: mm {int(mm):#x}: {why}")
     kernel = gdb.selected_inferior().pid
     if _is_stub(inside, inside, kernel):
         return inside
     # UML may be in a PID namespace of its own, gdb outside of it.
     found = next((pid for pid in _pids() if _is_stub(pid, inside, kernel)), None)
     if found is None:
-        raise gdb.GdbError(f"stub: process {inside}: no child of the kernel's process {kernel} has that pid: "
+        raise Broken(f"stub: process {inside}: no child of the kernel's process {kernel} has that pid: "
                            "it has ended, or gdb's /proc is another host's")
     return found
 
@@ -100,9 +101,9 @@ def _read(pid, name, missing=None):
     except (FileNotFoundError, ProcessLookupError):
         if missing is not None:
             return missing
-        raise gdb.GdbError(f"host process {pid}: {name}: it has ended") from None
+        raise Broken(f"host process {pid}: {name}: it has ended") from None
     except PermissionError:
-        raise gdb.GdbError(f"host process {pid}: {name}: may not be read: be the user that runs UML, or root") from None
+        raise Broken(f"host process {pid}: {name}: may not be read: be the user that runs UML, or root") from None
 
 
 Line = namedtuple("Line", "start end perms offset file name")
@@ -113,7 +114,7 @@ name (str)."""
 def maps(pid):
     """Return the mappings (list of Line) of the host process @pid (int): /proc/PID/maps.
 
-    Raises gdb.GdbError if it can't be read, or the process is a zombie.
+    Raises Broken if it can't be read, or the process is a zombie.
     """
     found = []
     for line in _read(pid, "maps").splitlines():
@@ -121,7 +122,7 @@ def maps(pid):
         start, end = (int(part, 16) for part in span.split("-"))
         found.append(Line(start, end, perms, int(offset, 16), (device, inode), name[0] if name else "anonymous"))
     if not found:
-        raise gdb.GdbError(f"host process {pid}: maps: empty: it is ending")
+        raise Broken(f"host process {pid}: maps: empty: it is ending")
     return found
 
 
@@ -134,13 +135,13 @@ def memory_file(mm):
     for line in maps(gdb.selected_inferior().pid):
         if line.start <= where < line.end:
             return line.file
-    raise gdb.GdbError(f"guest memory: {where:#x}: the kernel's process has nothing mapped there")
+    raise Broken(f"guest memory: {where:#x}: the kernel's process has nothing mapped there")
 
 
 def host_pieces(mm, start, end):
     """Return what the stub of @mm (struct mm_struct *) maps in @start..@end (int): (pid, list of Piece).
 
-    The stub's own pages are above TASK_SIZE and not in it.  Raises gdb.GdbError as stub_of()
+    The stub's own pages are above TASK_SIZE and not in it.  Raises Broken as stub_of()
     does, and for an mm whose stub isn't there yet.
     """
     pid, memory = stub_of(mm), memory_file(mm)
@@ -158,7 +159,7 @@ def host_pieces(mm, start, end):
 
 
 def _must_be_stub(mm, pid, lines, memory):
-    """Raise gdb.GdbError unless process @pid has the stub_data of @mm mapped where it belongs.
+    """Raise Broken unless process @pid has the stub_data of @mm mapped where it belongs.
 
     fork() copies the mm with the pid of the parent's stub, which stays until its own has been started.
     """
@@ -166,7 +167,7 @@ def _must_be_stub(mm, pid, lines, memory):
     wanted_ = page.virt_to_phys(int(mm["context"]["id"]["stack"]))
     line = next((one for one in lines if one.start <= where < one.end), None)
     if line is None or line.file != memory or line.offset + where - line.start != wanted_:
-        raise gdb.GdbError(f"stub: process {pid}: doesn't run mm {int(mm):#x}: this one's is being started")
+        raise Broken(f"stub: process {pid}: doesn't run mm {int(mm):#x}: this one's is being started")
 
 
 def is_running(mm, pid):
@@ -334,7 +335,7 @@ def compare(mm, start, end):
     """Return the pages @start..@end (int) of @mm (struct mm_struct *) with verdicts: list of Range, by address.
 
     Asks of each page: if the calls in the stub's queue ran now, and after them um_tlb_sync(), to
-    its end, would the host give more than the kernel's tables do?  Raises gdb.GdbError
+    its end, would the host give more than the kernel's tables do?  Raises Broken
     where the stub can't be looked at.
     """
     start, end = start & -_PAGE, min(end + _PAGE - 1 & -_PAGE, census.limit_of(mm))

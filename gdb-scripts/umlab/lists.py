@@ -3,6 +3,8 @@
 
 import gdb
 
+from .broken import Broken
+
 # More than any list that is looked at here has; a longer one is a loop that misses its head.
 LIMIT = 1 << 20
 
@@ -35,7 +37,7 @@ def container_of(pointer, kind, field):
 def entries(head, kind, field):
     """Yield each @kind (gdb.Type) * on the list of @head (struct list_head): list_for_each_entry().
 
-    Raises gdb.MemoryError where a link leads nowhere, gdb.GdbError on a list that has no end.
+    Raises gdb.MemoryError where a link leads nowhere, Broken on a list that has no end.
     """
     offset = offset_of(kind, field)
     pointer = kind.pointer()
@@ -51,7 +53,7 @@ def nodes(head):
     while int(node) != end:
         here = int(node)
         if here in seen or len(seen) >= LIMIT:
-            raise gdb.GdbError(f"list at {end:#x}: corrupt: its links never come back to its head")
+            raise Broken(f"list at {end:#x}: corrupt: its links never come back to its head")
         seen.add(here)
         yield here
         node = node.dereference()["next"]

@@ -12,6 +12,7 @@ save() writes: JSON lines, a header first, then one event a line, in the order o
 
 import json
 import os
+import signal
 import time
 from collections import Counter, deque, namedtuple
 
@@ -142,6 +143,10 @@ class Recorder:
                 stamp = self._stamp(at, cpu)
                 for fact in facts:
                     self._record(fact, stamp, at)
+        except KeyboardInterrupt:
+            # It came while gdb was here, and is meant for the kernel.
+            self.unread["interrupted"] += 1
+            os.kill(gdb.selected_inferior().pid, signal.SIGINT)
         except Exception as error:  # pylint: disable=broad-exception-caught
             # Whatever it is: gdb must go on, and the user must hear of it.
             why = f"{way.function}(): {error or type(error).__name__}"

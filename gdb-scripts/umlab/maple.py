@@ -7,6 +7,8 @@ its slot; the first zero pivot but one stands for the node's own last index.
 
 import gdb
 
+from .broken import Broken
+
 _NODE_MASK = ~0xFF
 _TYPE_SHIFT, _TYPE_MASK = 3, 0xF
 _LEAF = 1           # maple_leaf_64
@@ -23,7 +25,7 @@ def entries(tree):
     root = int(tree["ma_root"])
     if not _is_node(root):
         return [(0, 0, root)] if root else []
-    return list(_entries(root, 0, _LAST, 0))
+    return list(_entries(root, 0, _LAST, 0, set()))
 
 
 def load(tree, index):
@@ -37,16 +39,19 @@ def load(tree, index):
         low, high, entry = next(slot for slot in _slots(entry, low, high) if slot[1] >= index)
         if kind <= _LEAF or not entry:
             return entry
-    raise gdb.GdbError(f"maple tree at {int(tree.address):#x}: corrupt: deeper than any can be")
+    raise Broken(f"maple tree at {int(tree.address):#x}: corrupt: deeper than any can be")
 
 
 def _is_node(entry):
     return entry & 3 == 2 and entry > _RESERVED
 
 
-def _entries(node, low, high, depth):
+def _entries(node, low, high, depth, seen):
     if depth > _HEIGHT_MAX:
-        raise gdb.GdbError(f"maple node {node:#x}: corrupt: deeper than any tree can be")
+        raise Broken(f"maple node {node:#x}: corrupt: deeper than any tree can be")
+    if node in seen:
+        raise Broken(f"maple node {node:#x}: corrupt: it is in the tree twice")
+    seen.add(node)
     leaf = node >> _TYPE_SHIFT & _TYPE_MASK == _LEAF
     for first, last, entry in _slots(node, low, high):
         if not entry:
@@ -54,14 +59,14 @@ def _entries(node, low, high, depth):
         if leaf:
             yield first, last, entry
         else:
-            yield from _entries(entry, first, last, depth + 1)
+            yield from _entries(entry, first, last, depth + 1, seen)
 
 
 def _slots(encoded, low, high):
     """Yield (first, last, entry) of each slot in use of the node @encoded, which spans low..high."""
     kind = encoded >> _TYPE_SHIFT & _TYPE_MASK
     if kind not in _STRUCTS:
-        raise gdb.GdbError(f"maple node {encoded:#x}: corrupt: type {kind} is none")
+        raise Broken(f"maple node {encoded:#x}: corrupt: type {kind} is none")
     node = gdb.lookup_type("struct " + _STRUCTS[kind]).pointer()
     node = gdb.Value(encoded & _NODE_MASK & _LAST).cast(node).dereference()
     pivots = _array(node["pivot"])

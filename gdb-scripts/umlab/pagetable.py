@@ -10,6 +10,7 @@ from collections import namedtuple
 import gdb
 
 from . import page, swap
+from .broken import Broken
 
 PRESENT = 0x001
 NEEDSYNC = 0x002
@@ -135,12 +136,12 @@ def walk(mm, address):
 def reaches(step):
     """Return the address (int) of the table or page that @step (Entry) leads to, None if to neither.
 
-    Raises gdb.GdbError if the entry is corrupt: it names a page frame that does not exist.
+    Raises Broken if the entry is corrupt: it names a page frame that does not exist.
     """
     if not is_present(step.value):
         return None
     if not page.is_frame(pfn(step.value)):
-        raise gdb.GdbError(f"{step.level} entry at {step.address:#x}: corrupt: "
+        raise Broken(f"{step.level} entry at {step.address:#x}: corrupt: "
                            f"{step.value:#x} names page frame {pfn(step.value):#x}, which does not exist")
     return table_of(step.value)
 
@@ -149,7 +150,7 @@ def tables(mm, start=0, end=1 << ADDRESS_BITS):
     """Yield the tables below the PGD of @mm (struct mm_struct *) that serve addresses in start..end.
 
     Each is a Table, an upper one before those below it.  A table that is reached
-    twice is corrupt: gdb.GdbError, not an endless walk.
+    twice is corrupt: Broken, not an endless walk.
     """
     seen = {int(mm["pgd"])}
     yield from _tables_below(int(mm["pgd"]), 0, 0, (start, end), seen)
@@ -170,7 +171,7 @@ def _tables_below(table, depth, base, span, seen):
         step = Entry(level, table + 8 * number, value)
         below = reaches(step)
         if below in seen:
-            raise gdb.GdbError(f"{level} entry at {step.address:#x}: corrupt: the table at "
+            raise Broken(f"{level} entry at {step.address:#x}: corrupt: the table at "
                                f"{below:#x} is in this address space twice")
         seen.add(below)
         yield Table(LEVELS[depth + 1][0], below, first, step)

@@ -408,7 +408,10 @@ class Runner:
             return moved if moved and moved.is_valid() else gdb.selected_thread()
         if cpus[0] not in self._names:
             raise Failed(f"{cpus[0]}: nobody yet: park it first")
-        return sched.cpu_threads()[self._names[cpus[0]]][0]
+        found = sched.cpu_threads().get(self._names[cpus[0]])
+        if found is None:
+            raise Failed(f"{cpus[0]}: its guest CPU {self._names[cpus[0]]} is gone")
+        return found[0]
 
     def _to_the_end(self, kind):
         why = self._drive.run(self._pick(""), time.monotonic() + self._seconds)

@@ -13,6 +13,7 @@ There it is seen in one of two ways:
 import os
 import re
 import tempfile
+from collections import Counter
 
 import gdb
 import gdb.unwinder
@@ -58,9 +59,10 @@ class Side:
         if files == self.files:
             return
         with selected(self.number):
-            program, bias = files[0]
-            gdb.execute(f"add-symbol-file {_quoted(program)} -o {bias:#x}", to_string=True)
-            for path, bias in files[1:]:
+            # Those of the program before would have other names for the same addresses.
+            for path, _ in self.files:
+                _try(f"remove-symbol-file {_quoted(path)}")
+            for path, bias in files:
                 gdb.execute(f"add-symbol-file {_quoted(path)} -o {bias:#x}", to_string=True)
         self.files = files
         if self.mm:
@@ -112,16 +114,26 @@ class Side:
 
 
 class _Undo:
-    """Settings, memory regions and the breakpoint that an attached stub needs."""
+    """Settings, memory regions and the breakpoint that an attached stub needs.
+
+    The first stub that is attached sets what gdb has once for all of them, the last one sets it back.
+    """
+
+    _settings = {}
+    _users = Counter()      # of each region: (start, end)
 
     def __init__(self, regions):
-        self._settings = {name: _setting(name) for name in _SETTINGS}
-        for name, value in _SETTINGS.items():
-            gdb.execute(f"set {name} {value}", to_string=True)
+        if not _Undo._settings:
+            _Undo._settings = {name: _setting(name) for name in _SETTINGS}
+            for name, value in _SETTINGS.items():
+                gdb.execute(f"set {name} {value}", to_string=True)
         self._regions = regions
         self.returning = None
         for start, end in regions:
-            gdb.execute(f"mem {start:#x} {end:#x} ro", to_string=True)
+            if not _Undo._users[start, end]:
+                gdb.execute(f"mem {start:#x} {end:#x} ro", to_string=True)
+            _Undo._users[start, end] += 1
+        _Undo._users[None] += 1
 
     def is_code(self, address):
         """Return whether @address (int) is in the program's code."""
@@ -131,12 +143,15 @@ class _Undo:
         """Set everything back."""
         if self.returning is not None and self.returning.is_valid():
             self.returning.delete()
-        for start, end in self._regions:
-            for number, low, high in re.findall(r"^(\d+)\s+\w\s+(0x\w+)\s+(0x\w+)", _try("info mem"), re.M):
-                if (int(low, 16), int(high, 16)) == (start, end):
-                    _try(f"delete mem {number}")
-        for name, value in self._settings.items():
-            _try(f"set {name} {value}")
+        _Undo._users.subtract([None, *self._regions])
+        for number, low, high in re.findall(r"^(\d+)\s+\w\s+(0x\w+)\s+(0x\w+)", _try("info mem"), re.M):
+            region = int(low, 16), int(high, 16)
+            if region in self._regions and not _Undo._users[region]:
+                _try(f"delete mem {number}")
+        if not _Undo._users[None]:
+            for name, value in _Undo._settings.items():
+                _try(f"set {name} {value}")
+            _Undo._settings = {}
 
 
 def _setting(name):

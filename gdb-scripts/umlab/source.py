@@ -22,7 +22,7 @@ def frames(innermost, outermost):
     """
     found = []
     frame = innermost
-    while frame is not None:
+    while frame is not None and len(found) < DEPTH_MAX:
         found.append(frame)
         if frame.name() == outermost:
             break
@@ -32,9 +32,11 @@ def frames(innermost, outermost):
 
 def find(frame, name):
     """Return the nearest frame of the function @name, @frame or one that called it, or None."""
-    while frame is not None and frame.name() != name:
+    for _ in range(DEPTH_MAX):
+        if frame is None or frame.name() == name:
+            return frame
         frame = frame.older()
-    return frame
+    return None
 
 
 def find_any(frame, names):
@@ -111,7 +113,9 @@ def call(frame):
     >>> call(frame)
     'do_madvise(mm=0x609cf700, start=0x40000000, len_in=0x200000, behavior=4)'
     """
-    block = frame.function().symtab and frame.block()
+    # None in a library, or in a file without debug information.
+    function = frame.function()
+    block = function is not None and function.symtab and frame.block()
     while block and block.function is None:
         block = block.superblock
     arguments = []

@@ -17,6 +17,8 @@ import gdb
 import gdb.frames
 import gdb.unwinder
 
+from .broken import Broken
+
 # No stack of the kernel is so deep; one that is corrupt may never end.
 LIMIT = 100
 
@@ -212,7 +214,7 @@ def _go(view):
     _unwinder.show(view)
     frame = frame_at(_first_level())
     if frame is None:
-        raise gdb.GdbError("stack: gdb has no frame of it: its registers are corrupt")
+        raise Broken("stack: gdb has no frame of it: its registers are corrupt")
     return frame
 
 

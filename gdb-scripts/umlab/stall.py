@@ -27,11 +27,14 @@ def forgive():
 
 
 def _stopped(_event):
-    inferior = gdb.selected_inferior()
+    from . import side  # pylint: disable=import-outside-toplevel,cyclic-import
     try:
-        # No process, or a core.
-        if inferior.pid and inferior.threads():
-            forgive()
+        # A stop in the program that pt-user is attached to keeps the kernel waiting as well.
+        with side.selected(side.kernel_number()):
+            inferior = gdb.selected_inferior()
+            # No process, or a core.
+            if inferior.pid and inferior.threads():
+                forgive()
     except gdb.error:
         pass    # no such symbols, or the kernel is not there yet
 

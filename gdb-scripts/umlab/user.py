@@ -181,15 +181,15 @@ def unsigned_long(mm, address):
 
 
 def string(mm, address, limit=200):
-    """Return (text, whether it ends) of the string at @address (int) of @mm: str, bool, at most @limit bytes."""
+    """Return (what, whether it ends) of the string at @address (int) of @mm: bytes, bool, at most @limit bytes."""
     found = b""
     while len(found) < limit:
         count = min(limit - len(found), page.PAGE_SIZE - (address + len(found)) % page.PAGE_SIZE)
         part = read(mm, address + len(found), count)
         if b"\0" in part:
-            return (found + part[:part.index(b"\0")]).decode(errors="backslashreplace"), True
+            return found + part[:part.index(b"\0")], True
         found += part
-    return found.decode(errors="backslashreplace"), False
+    return found, False
 
 
 def present_runs(mm, limit=None):

@@ -96,7 +96,7 @@ def test_shown():
 
 def test_memory():
     """pt-x and the functions that read user memory."""
-    lib.equal("a string", model.string(SPACE, facts.greeting), ("hello from user space", True))
+    lib.equal("a string", model.string(SPACE, facts.greeting), (b"hello from user space", True))
     lib.like("pt-x/s", f"pt-x/s {facts.greeting}", '^0x[0-9a-f]+:\t"hello from user space"$')
     lib.like("pt-x, over the edge of a page", f"pt-x/8xb {AT + 0xFFC:#x}", "^0x20000ffc:\t0x75(\t0x75){7}$")
     lib.like("COUNT, and an end", f"pt-x/c {AT + LEN - 8:#x} 7", r"^0x201ffff8:\t97 'a'.*\t0 '\\000'$")

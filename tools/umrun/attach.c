@@ -182,8 +182,12 @@ static int lifeline[2];		/* guard() sees that we are gone */
 
 static void let_go(int sig)
 {
+	int end = lifeline[1];
+
 	(void)sig;
-	close(lifeline[1]);
+	lifeline[1] = -1;
+	if (end >= 0)
+		close(end);
 }
 
 /* A terminal's Ctrl-C is gdb's alone; what ends us ends gdb. */

@@ -20,6 +20,7 @@
 
 #include "umrun.h"
 
+#define SLOW_MS 1000		/* that a reader may take to go on */
 #define SOCKET_NAME "UMLAB_ON_FAIL"	/* in gdb's environment: the number of its end */
 #define TAIL_MAX 2048
 
@@ -163,6 +164,27 @@ static void keep_tail(const char *buf, size_t n)
 	tail_len += n;
 }
 
+/* Returns false if nobody reads any more. What a slow reader does not take within a second is lost. */
+static bool write_all(int fd, const char *data, size_t len)
+{
+	struct pollfd p = { fd, POLLOUT, 0 };
+
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n >= 0) {
+			data += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			if (poll(&p, 1, SLOW_MS) <= 0)
+				break;
+		} else if (errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* onfail_output - take what gdb writes; call when its terminal is readable */
 void onfail_output(void)
 {
@@ -176,7 +198,7 @@ void onfail_output(void)
 		drop(&pty);
 	else if (!shown)
 		keep_tail(buf, n);
-	else if (write(user, buf, n) < 0)
+	else if (!write_all(user, buf, (size_t)n))
 		drop(&pty);
 }
 
@@ -192,7 +214,7 @@ void onfail_keys(void)
 		shown = false;
 		return;
 	}
-	if (pty >= 0 && write(pty, buf, n) < 0)
+	if (pty >= 0 && !write_all(pty, buf, (size_t)n))
 		drop(&pty);
 }
 

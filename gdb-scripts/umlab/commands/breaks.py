@@ -8,7 +8,7 @@ from collections import namedtuple
 import gdb
 
 from .. import events, gather, mm, pagetable, sched
-from ..command import Command, Problem, address, at_kernel, errors_told, number
+from ..command import Command, Function, Problem, address, at_kernel, errors_told, number
 from ..lives import RECORDER
 from ..probe import PROBE
 
@@ -277,11 +277,10 @@ def _who(meaning, at, fact):
     return words if meaning == "free" else f"{words}, VmPTE {vmpte(at, fact)} kB"
 
 
-class _Function(gdb.Function):
+class _Function(Function):
     """Return 1 where a thing happens to a table and a condition holds: $pt_break("reclaim", "VmPTE > 100")."""
 
-    def __init__(self):
-        super().__init__("pt_break")
+    name = "pt_break"
 
     def invoke(self, meaning, condition=""):
         with errors_told("$pt_break"):
@@ -291,7 +290,9 @@ class _Function(gdb.Function):
                 raise Problem("meaning", meaning, f"give {', '.join(MEANINGS)}")
             if gdb.selected_thread() is None:
                 raise Problem("kernel", "not running", "start it with `run`, or attach to one")
-            clauses = _remembered(("condition", meaning, condition), lambda: parse(meaning, condition))
+            # What a variable of gdb's is now may be something else next time.
+            clauses = parse(meaning, condition) if "$" in condition else \
+                _remembered(("condition", meaning, condition), lambda: parse(meaning, condition))
             at, facts = look(meaning, gdb.newest_frame())
             return any(holds(at, fact, clauses) for fact in _last_of_each(facts))
 
@@ -329,7 +330,7 @@ def _tell(meaning):
         at, facts = look(meaning, gdb.newest_frame())
         for fact in _last_of_each(facts):
             print(describe(meaning, at, fact))
-    except gdb.error as error:
+    except (gdb.error, gdb.GdbError, Problem) as error:
         print(f"pt-break {meaning}: {error}")
 
 

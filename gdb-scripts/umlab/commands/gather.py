@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """mg-show and mg-batches: what an mmu_gather holds."""
 
-import importlib
 from collections import namedtuple
 
 import gdb
 
 from .. import gather, mm, page, pagetable, sched
-from ..command import Argument, Command, Problem
+from ..command import Argument, Command, Function, Problem
 
 # Lines of one list; a batch has some 500 entries.
 SHOWN = 16
@@ -288,10 +287,10 @@ def what_in_words(ptdesc, levels):
 
 def record_of(ptdesc):
     """Return what pt-life recorded of the table of @ptdesc (int): .level, .address; None if nothing."""
+    from . import life  # pylint: disable=import-outside-toplevel,cyclic-import
     try:
-        life = importlib.import_module("..life", __name__)
         return life.table_record(ptdesc)
-    except (ImportError, AttributeError, gdb.error):
+    except gdb.error:
         return None
 
 
@@ -365,45 +364,42 @@ def bar(used, room, width=WIDTH):
     return f"[{'#' * filled}{'-' * (width - filled)}]"
 
 
-class _Mg(gdb.Function):
+class _Mg(Function):
     """Return the struct mmu_gather * of the innermost frame that has one, NULL if none is in use."""
 
-    def __init__(self):
-        super().__init__("mg")
+    name = "mg"
 
-    def invoke(self):
+    def value(self):
         tlb = in_use()
         if tlb is None:
             return gdb.Value(0).cast(gdb.lookup_type("struct mmu_gather").pointer())
         return tlb
 
 
-class _MgTables(gdb.Function):
+class _MgTables(Function):
     """Return the number of tables in the batch of the innermost frame's mmu_gather."""
 
-    def __init__(self):
-        super().__init__("mg_tables")
+    name = "mg_tables"
 
-    def invoke(self):
+    def value(self):
         tlb = in_use()
         batch = gather.table_batch(tlb) if tlb is not None else None
         return len(batch.tables) if batch is not None else 0
 
 
-class _MgPages(gdb.Function):
+class _MgPages(Function):
     """Return the number of pages in the batches of the innermost frame's mmu_gather."""
 
-    def __init__(self):
-        super().__init__("mg_pages")
+    name = "mg_pages"
 
-    def invoke(self):
+    def value(self):
         tlb = in_use()
         return gather.page_count(tlb) if tlb is not None else 0
 
 
 def in_use():
     """Return the innermost frame's gather (struct mmu_gather *), None if there is none or it isn't in use."""
-    place = gather.innermost() if gdb.selected_thread() else None
+    place = gather.innermost()
     return None if place is None or gather.misfit(place.tlb) else place.tlb
 
 

@@ -4,7 +4,7 @@
 import gdb
 
 from .. import gather, meanings, mm, sched, source
-from ..command import COMMANDS, Command
+from ..command import Command
 
 _DONTNEED = 4  # MADV_DONTNEED, include/uapi/asm-generic/mman-common.h
 
@@ -85,11 +85,10 @@ def _tell_more(way):
                     for value in (source.variable(frame, name),) if _is_mapped(value)), None)
     if address is not None:
         hints.append((f"pt-walk {address:#x}", "the page tables for that address, entry by entry"))
-    if "mg-show" in COMMANDS and gather.innermost(way[0]) is not None:
+    if gather.innermost(way[0]) is not None:
         hints.append(("mg-show", "what has been gathered so far"))
-    hints += [(name, what) for name, what in (
-        ("pt-map", "all tables of this address space"), ("rcu-tables", "tables that wait for a grace period"),
-        ("pt-ps", "the tasks"), ("tour", "guided tours through this code")) if name in COMMANDS]
+    hints += [("pt-map", "all tables of this address space"), ("rcu-tables", "tables that wait for a grace period"),
+              ("pt-ps", "the tasks"), ("tour", "guided tours through this code"), ("pt-help", "all commands")]
     print("\nLook further:")
     for command, what in hints:
         print(f"  {command:22} {what}")

@@ -4,7 +4,7 @@
 import gdb
 
 from .. import census, host, page
-from ..command import Argument, Command, Problem, errors_told, need_process, space, space_of, span
+from ..command import Argument, Command, Function, Problem, space, space_of, span
 from .walk import page_in_words
 
 # More lines than a person reads; where the two differ is printed beyond that, as much again.
@@ -93,16 +93,13 @@ def lines(ranges):
     return found
 
 
-class _Stale(gdb.Function):
+class _Stale(Function):
     """Return how many pages of a task's address space the host still maps that the kernel took away."""
 
-    def __init__(self):
-        super().__init__("pt_stale")
+    name = "pt_stale"
 
-    def invoke(self, whose="current"):
-        with errors_told("$pt_stale"):
-            need_process()
-            return host.stale_pages(space_of(whose).mm)
+    def value(self, whose="current"):
+        return host.stale_pages(space_of(whose).mm)
 
 
 Host()

@@ -4,7 +4,7 @@
 import gdb
 
 from .. import events, page, pagetable
-from ..command import Command, Problem, address, at_kernel, space, split
+from ..command import Command, Function, Problem, address, at_kernel, errors_told, space, split
 from ..lives import RECORDER
 
 _SPAN = page.PAGE_SIZE << pagetable.PMD_SHIFT - page.PAGE_SHIFT
@@ -208,14 +208,14 @@ def _nothing_behind(rest):
         raise Problem("argument", rest, "too many: see help pt-life")
 
 
-class _Life(gdb.Function):
+class _Life(Function):
     """Return the number of the newest life of a table, as `pt-life show` counts; 0 if there is none."""
 
-    def __init__(self):
-        super().__init__("pt_life")
+    name = "pt_life"
 
     def invoke(self, table):
-        found = RECORDER.find(int(table) & (1 << 64) - 1)
+        with errors_told("$pt_life"):
+            found = RECORDER.find(int(table) & (1 << 64) - 1)
         return found[-1].number if found else 0
 
 

@@ -9,7 +9,7 @@ from collections import namedtuple
 import gdb
 
 from .. import census, mm, page, pagetable
-from ..command import Argument, Command, Problem, errors_told, need_process, space, space_of, span
+from ..command import Argument, Command, Function, Problem, space, space_of, span
 
 # A pid is below this (PID_MAX_LIMIT); a larger number is an address.
 _PID_LIMIT = 1 << 22
@@ -115,7 +115,7 @@ class VmaNames:
         self._vmas, self._nothing, self._names = [], "" if census.is_kernel(whose) else "no VMA", {}
         try:
             self._vmas = mm.vmas(whose)
-        except (gdb.error, gdb.GdbError) as error:
+        except gdb.error as error:
             # A tree that is changed at this moment; the tables are worth seeing all the same.
             self._nothing = f"VMAs can't be read: {error}"
         self._ends = [vma.end for vma in self._vmas]
@@ -141,7 +141,7 @@ class VmaNames:
 def _name(vma):
     try:
         return mm.name(vma)
-    except (gdb.error, gdb.GdbError) as error:
+    except gdb.error as error:
         return f"name can't be read: {error}"
 
 
@@ -268,28 +268,22 @@ def balance(reached, frames):
 
 # ---- for expressions ----
 
-class _Tables(gdb.Function):
+class _Tables(Function):
     """Return the number of PTE tables of a task's address space."""
 
-    def __init__(self):
-        super().__init__("pt_tables")
+    name = "pt_tables"
 
-    def invoke(self, whose="current"):
-        with errors_told("$pt_tables"):
-            need_process()
-            return len(census.census(space_of(whose).mm).of_level("pte"))
+    def value(self, whose="current"):
+        return len(census.census(space_of(whose).mm).of_level("pte"))
 
 
-class _Empty(gdb.Function):
+class _Empty(Function):
     """Return the number of PTE tables of a task's address space all of whose entries are none."""
 
-    def __init__(self):
-        super().__init__("pt_empty")
+    name = "pt_empty"
 
-    def invoke(self, whose="current"):
-        with errors_told("$pt_empty"):
-            need_process()
-            return len(census.census(space_of(whose).mm).empty())
+    def value(self, whose="current"):
+        return len(census.census(space_of(whose).mm).empty())
 
 
 Map()

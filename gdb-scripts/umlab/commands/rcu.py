@@ -6,7 +6,7 @@ from collections import Counter, namedtuple
 import gdb
 
 from .. import rcu, sched
-from ..command import Command
+from ..command import Command, Function
 from .gather import counted, record_of, table_in_words
 
 # Lines of one list.
@@ -152,13 +152,12 @@ def print_running(one):
     print_callbacks(one.rest)
 
 
-class _RcuTables(gdb.Function):
+class _RcuTables(Function):
     """Return the number of page tables that wait for RCU."""
 
-    def __init__(self):
-        super().__init__("rcu_tables")
+    name = "rcu_tables"
 
-    def invoke(self):
+    def value(self):
         return len(rcu.waiting_tables())
 
 

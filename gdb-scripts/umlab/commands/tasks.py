@@ -6,7 +6,7 @@ from collections import namedtuple
 import gdb
 
 from .. import mm, page, sched, source, stack
-from ..command import Argument, Command, Problem, task
+from ..command import Argument, Command, Function, Problem, task
 
 Row = namedtuple("Row", "task cpu running state mm vmpte_kb rss_kb waits_in does")
 Row.__doc__ = """A task as pt-ps lists it.
@@ -218,6 +218,54 @@ def find(who, view, which):
     raise Problem("frame", which, f"none of that number or function: pt-bt {int(who['pid'])} shows them")
 
 
+class _Current(Function):
+    """Return the running task, a struct task_struct *."""
+
+    name = "um_current"
+
+    def value(self):
+        return sched.current()
+
+
+class _Comm(Function):
+    """Return the name of the running task."""
+
+    name = "um_comm"
+
+    def value(self):
+        return sched.comm(sched.current())
+
+
+class _Task(Function):
+    """Return the task of the pid given, a struct task_struct *; NULL if there is none."""
+
+    name = "um_task"
+
+    def value(self, pid):
+        found = sched.by_pid(int(pid))
+        if found is not None:
+            return found
+        return gdb.Value(0).cast(gdb.lookup_type("struct task_struct").pointer())
+
+
+class _WaitsIn(Function):
+    """Return the function in which a task, or the task of a pid, sleeps; "" if it does not."""
+
+    name = "um_waits_in"
+
+    def value(self, whose):
+        if whose.type.strip_typedefs().code == gdb.TYPE_CODE_INT:
+            found = sched.by_pid(int(whose))
+            if found is None:
+                raise Problem("task", int(whose), "none: give a pid or a task")
+            return sched.what_of(found, sched.on_cpu()).waits_in
+        return sched.waits_in(whose)
+
+
 Ps()
 Bt()
 Frame()
+_Current()
+_Comm()
+_Task()
+_WaitsIn()

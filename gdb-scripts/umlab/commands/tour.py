@@ -170,7 +170,9 @@ class Led:
         if not self._runner:
             self._runner = race.Runner(self._script(), self._part.point)
             self._steps = iter(self._runner.steps())
-        step = next(self._steps)
+        step = next(self._steps, None)
+        if step is None:
+            raise OutOfDate(f"{self._part.point}: the tour has no step for this point")
         return "\n  ".join([step.text] + (self._runner.play(step) or "").split("\n")).rstrip() + "\n"
 
     def _script(self):

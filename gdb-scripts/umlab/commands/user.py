@@ -7,7 +7,7 @@ from collections import namedtuple
 import gdb
 
 from .. import mm as mms, sched, side, source, user
-from ..command import (COMMANDS, Argument, Command, Problem, Space, address, errors_told, need_process, number,
+from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_process, number,
                        space_of, split, task)
 
 Frame = namedtuple("Frame", "pc function file line")
@@ -208,7 +208,9 @@ def _with_source(frame, without=()):
 
     @without: types of frames that won't do.  One that ended with a tail call is not come back to.
     """
-    while frame is not None:
+    for _ in range(source.DEPTH_MAX):
+        if frame is None:
+            break
         sal = frame.find_sal()
         if sal.symtab and frame.type() not in without and source.read_lines(sal.symtab):
             return frame
@@ -234,12 +236,21 @@ class _Do(_OnKernelSide):
                 who = task_here("current")
                 need_user_space(who)
                 with _looking_at(who):
-                    _program_frame().select()
-                    for command in text.split(";"):
-                        gdb.execute(command.strip())
+                    frame = _program_frame()
+                    if frame is None:
+                        raise Problem("task", sched.describe(who), "has no stack that gdb can read")
+                    frame.select()
+                    for command in _commands(text):
+                        gdb.execute(command)
 
     def complete(self, text, word):
         return gdb.COMPLETE_COMMAND
+
+
+def _commands(text):
+    """The commands (list of str) in @text (str), which semicolons outside quotes separate."""
+    parts = re.findall(r"""((?:[^;"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|["'])+)""", text)
+    return [part.strip() for part in parts if part.strip()]
 
 
 class _Core(_OnKernelSide):
@@ -386,8 +397,9 @@ def into():
     at = user.registers(who)["orig_rax"]
     if user.syscall.name(at) == f"syscall {at}":
         return  # the kernel knows none of that number
-    call = _Hit(int(gdb.parse_and_eval(f"sys_call_table[{at}]")), lambda: int(sched.current()) == int(who))
-    refused = _Hit(_address("syscall_trace_leave"), lambda: int(gdb.parse_and_eval("$rdi")) == regs)
+    function, leave = int(gdb.parse_and_eval(f"sys_call_table[{at}]")), _address("syscall_trace_leave")
+    call = _Hit(function, lambda: int(sched.current()) == int(who))
+    refused = _Hit(leave, lambda: int(gdb.parse_and_eval("$rdi")) == regs)
     _run([call, refused], here, "ran the system call")
 
 
@@ -477,7 +489,8 @@ def _attached():
     sides = side.anyone_attached()
     if not sides:
         raise Problem("program", "none", "pt-user attach attaches to one")
-    return sides[0]
+    here = gdb.selected_inferior().num
+    return next((one for one in sides if one.number == here), sides[0])
 
 
 def _task_of(here):
@@ -537,9 +550,9 @@ def lines(mm, addr, count, kind, size):
     """Yield lines (str): @count values of @size bytes at @addr of @mm in format @kind (a key of _FORMATS)."""
     if kind == "s":
         for _ in range(count):
-            text, ends = user.string(mm, addr)
-            yield f'{addr:#x}:\t"{text}"' + ("" if ends else "...")
-            addr += len(text.encode()) + 1
+            data, ends = user.string(mm, addr)
+            yield f'{addr:#x}:\t"{data.decode(errors="backslashreplace")}"' + ("" if ends else "...")
+            addr += len(data) + ends
         return
     each = max(1, {"x": 16, "c": 8}.get(kind, 32 if size > 1 else 8) // size)
     for at in range(0, count, each):
@@ -555,11 +568,10 @@ def _value(data, kind):
     return f"{value:#0{2 + 2 * len(data)}x}" if kind == "x" else str(value)
 
 
-class _Long(gdb.Function):
+class _Long(Function):
     """Return the 8 bytes of user memory at an address as an unsigned long."""
 
-    def __init__(self):
-        super().__init__("pt_user_long")
+    name = "pt_user_long"
 
     def invoke(self, addr, whose="current"):
         with errors_told("$pt_user_long"):

@@ -4,7 +4,7 @@
 import gdb
 
 from .. import mm, page, pagetable, sched
-from ..command import Argument, Command, Problem, address, space
+from ..command import Argument, Command, Function, Problem, address, space, space_of
 
 
 class Walk(Command):
@@ -79,41 +79,31 @@ def page_in_words(frame):
     return f"{words}, {' '.join(page.flags(head)) or 'no flags'}"
 
 
-class _Entry(gdb.Function):
+class _Entry(Function):
     """Return the value of the page table entry of a level ("pgd" to "pte") for an address."""
 
-    def __init__(self):
-        super().__init__("pt_entry")
+    name = "pt_entry"
 
-    def invoke(self, addr, level, whose="current"):
-        name = level.string()
-        if name not in dict(pagetable.LEVELS):
-            raise gdb.GdbError(f"$pt_entry: level: {name}: give pgd, pud, pmd or pte")
-        for step in walk(int(addr) & (1 << 64) - 1, _space_of(whose)):
-            if step.level == name:
+    def value(self, addr, level, whose="current"):
+        wanted = level.string()
+        if wanted not in dict(pagetable.LEVELS):
+            raise Problem("level", wanted, "give pgd, pud, pmd or pte")
+        for step in walk(int(addr) & (1 << 64) - 1, space_of(whose)):
+            if step.level == wanted:
                 return gdb.Value(step.value).cast(gdb.lookup_type("unsigned long"))
         return gdb.Value(0).cast(gdb.lookup_type("unsigned long"))
 
 
-class _Page(gdb.Function):
+class _Page(Function):
     """Return the struct page * that an address is mapped to, NULL if to none."""
 
-    def __init__(self):
-        super().__init__("pt_page")
+    name = "pt_page"
 
-    def invoke(self, addr, whose="current"):
-        last = walk(int(addr) & (1 << 64) - 1, _space_of(whose))[-1]
+    def value(self, addr, whose="current"):
+        last = walk(int(addr) & (1 << 64) - 1, space_of(whose))[-1]
         if last.level == "pte" and pagetable.reaches(last) is not None:
             return page.pfn_to_page(pagetable.pfn(last.value))
         return gdb.Value(0).cast(gdb.lookup_type("struct page").pointer())
-
-
-def _space_of(whose):
-    """A convenience function's argument is a gdb.Value: a pid, a task, an mm, or its default's str."""
-    if isinstance(whose, gdb.Value):
-        whose = str(int(whose)) if whose.type.strip_typedefs().code == gdb.TYPE_CODE_INT else \
-            f"({whose.type}) {int(whose):#x}"
-    return space(whose)
 
 
 Walk()
