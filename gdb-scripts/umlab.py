@@ -7,6 +7,7 @@ Sets how gdb treats the signals that UML runs on, takes UML off your terminal
 and loads the helpers in gdb-scripts/umlab/.  It changes no other setting of yours.
 """
 
+import inspect
 import os
 import sys
 
@@ -26,7 +27,8 @@ gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)
 if os.isatty(0) and not gdb.parameter("inferior-tty"):
     gdb.execute("set inferior-tty /dev/null")
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# Sourced by another script, __file__ is that one's.
+sys.path.insert(0, os.path.dirname(os.path.abspath(inspect.currentframe().f_code.co_filename)))
 
 # pylint: disable=wrong-import-position,unused-import
 from umlab import gather, mm, page, pagetable, rcu, sched, source, stall  # noqa: E402,F401

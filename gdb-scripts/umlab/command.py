@@ -19,6 +19,7 @@ wrong on the way (memory that can't be read, a symbol that this kernel hasn't
 got) becomes a message as well: never a traceback.
 """
 
+import inspect
 import re
 from collections import namedtuple
 from contextlib import contextmanager
@@ -144,7 +145,11 @@ class Function(gdb.Function):
         """gdb calls this with the arguments."""
         with at_kernel("$" + self.name):
             need_process()
-            return self.value(*arguments)
+            try:
+                inspect.signature(self.value).bind(*arguments)
+                return self.value(*arguments)
+            except TypeError as error:
+                raise Problem("arguments", len(arguments), f"{error}: see help function {self.name}") from None
 
 
 def explain(error):
@@ -308,7 +313,14 @@ def space(text):
     return Space(found, sched.describe(who))
 
 
-space.complete = _task_names
+def _owners():
+    try:
+        return ["current"] + [str(int(t["pid"])) for t in sched.tasks() if mm.of_task(t) is not None]
+    except gdb.error:
+        return ["current"]
+
+
+space.complete = _owners
 
 
 def space_of(whose):

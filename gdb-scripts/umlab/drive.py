@@ -187,9 +187,9 @@ class Drive:
             self.status = getattr(event, "exit_code", "none: killed by a signal")
 
 
-def panic_message():
-    """Return what vpanic() is about to print (str), once Drive.run() has returned "panic"."""
+def panic_message(frame=None):
+    """Return what vpanic() is about to print (str), once Drive.run() has returned "panic"; @frame (gdb.Frame): vpanic()'s."""
     try:
-        return gdb.parse_and_eval("(char *)buf").string(errors="replace").strip()
-    except gdb.error as error:
+        return (frame or gdb.newest_frame()).read_var("buf").string(errors="replace").strip()
+    except (gdb.error, ValueError) as error:
         return f"message not readable: {error}"

@@ -185,6 +185,11 @@ def cpu_threads():
     return found
 
 
+def on_a_cpu():
+    """Return whether gdb's selected thread is a CPU of the guest, and no helper of UML's."""
+    return gdb.selected_thread().num in [thread.num for thread, _ in cpu_threads().values()]
+
+
 def stack_of(task):
     """Return (low, high), ints, high exclusive, of the kernel stack of @task; (0, 0) if it has none."""
     low = int(task["stack"])

@@ -304,8 +304,9 @@ def _find_program(mm, known, given):
             tried.append((place, str(error)))
     if given:
         raise Problem("file", given, f"not what runs: {tried[0][1]}")
-    raise Problem("program", path, "not found on the host: give FILE" +
-                  "".join(f"; {place}: {why}" for place, why in tried))
+    if tried:
+        raise Problem("program", path, "; ".join(f"{place}: {why}" for place, why in tried) + ": give FILE if there is another")
+    raise Problem("program", path, "not found on the host: give FILE")
 
 
 def code_of(mm):

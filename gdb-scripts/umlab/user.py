@@ -235,12 +235,18 @@ def write_core(task, file, limit=None, libraries=True):
     told = _auxv_bytes(mm)
     if not libraries:
         told = struct.pack("<4Q", _AT_SYSINFO_EHDR, auxv(mm).get(_AT_SYSINFO_EHDR, 0), _AT_NULL, 0)
-    memory = gdb.selected_inferior().read_memory
-    pieces = [(run.start, len(run.pages) * page.PAGE_SIZE,
-               (memory(where, page.PAGE_SIZE) for where in run.pages)) for run in runs]
+    pieces = [(run.start, len(run.pages) * page.PAGE_SIZE, map(_page_or_zeroes, run.pages)) for run in runs]
     for piece in elf.core(list(registers(task).values()), int(task["pid"]), told, pieces):
         file.write(piece)
     return left_out
+
+
+def _page_or_zeroes(where):
+    """The page at @where (int) of the kernel's memory; zeroes if a corrupt entry says that it is there."""
+    try:
+        return gdb.selected_inferior().read_memory(where, page.PAGE_SIZE)
+    except (gdb.error, OverflowError):
+        return bytes(page.PAGE_SIZE)
 
 
 # ---- the program ----

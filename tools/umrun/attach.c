@@ -22,6 +22,9 @@
 #include "umrun.h"
 
 #define GRACE_MS 2000		/* that gdb has to end when it is told */
+#define STOP_MS 3000		/* that it has to stop the kernel before */
+#define LOOK_MS 20		/* between two looks at that */
+#define STILL 10		/* looks in which the kernel stands: that is no breakpoint that goes on */
 
 static char *age(double seconds)
 {
@@ -137,8 +140,36 @@ static char *symbol_file(const struct run *run, long inside)
 	return format("/proc/%ld/exe", inside);
 }
 
+static bool stands(pid_t kernel)
+{
+	char *path = format("/proc/%d/stat", kernel), line[128] = "", *state;
+	FILE *f = fopen(path, "re");
+	bool yes = f && fgets(line, sizeof(line), f) && (state = strrchr(line, ')')) && state[1] && state[2] == 't';
+
+	if (f)
+		fclose(f);
+	free(path);
+	return yes;
+}
+
+/*
+ * Have gdb stop the kernel, as Ctrl-C does. A gdb that is told to end while the kernel runs may leave
+ * a breakpoint's trap behind, which is a panic.
+ */
+static void stop_kernel(pid_t gdb, pid_t kernel, struct pollfd *end)
+{
+	int still = 0;
+
+	kill(gdb, SIGINT);
+	for (int i = 0; i < STOP_MS / LOOK_MS && still < STILL; i++) {
+		still = stands(kernel) ? still + 1 : 0;
+		if (poll(end, 1, LOOK_MS) > 0)
+			return;
+	}
+}
+
 /* Told to end, gdb takes its breakpoints out first; killed, it would leave them in a kernel that runs. */
-static _Noreturn void guard(pid_t gdb, int lifeline)
+static _Noreturn void guard(pid_t gdb, pid_t kernel, int lifeline)
 {
 	struct pollfd p[] = { { lifeline, POLLIN, 0 }, { syscall(SYS_pidfd_open, gdb, 0), POLLIN, 0 } };
 	int status = 0;
@@ -148,6 +179,7 @@ static _Noreturn void guard(pid_t gdb, int lifeline)
 	while (p[1].fd >= 0 && poll(p, 2, -1) < 0)
 		;
 	if (p[0].revents) {
+		stop_kernel(gdb, kernel, p + 1);
 		kill(gdb, SIGTERM);
 		poll(p + 1, 1, GRACE_MS);
 		kill(gdb, SIGKILL);
@@ -170,8 +202,10 @@ static _Noreturn void become_gdb(const struct options *o, const struct run *run,
 	if (gdb < 0)
 		fail("--attach", "fork", "%s", strerror(errno));
 	if (gdb)
-		guard(gdb, lifeline);
+		guard(gdb, run->pid, lifeline);
 	signals_reset();
+	/* A terminal that is closed tells us, and stop_kernel() comes first. */
+	signal(SIGHUP, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != self)
 		_exit(EXIT_UMRUN);

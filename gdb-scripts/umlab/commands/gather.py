@@ -160,6 +160,8 @@ def span_in_words(span):
     """Return @span ((start, end) or None), what has to be flushed, in words."""
     if span is None:
         return "nothing to flush: nothing gathered yet, or the TLB flushed since"
+    if span == (0, (1 << 64) - 1):
+        return "all of the address space"
     return f"{span[0]:#x}-{span[1]:#x}, {size_in_words(span[1] - span[0])}"
 
 

@@ -5,8 +5,12 @@ import gdb
 
 from .. import gather, meanings, mm, sched, source
 from ..command import Command
+from ..drive import panic_message
 
 _DONTNEED = 4  # MADV_DONTNEED, include/uapi/asm-generic/mman-common.h
+
+# What UML handles an interrupt in (arch/um/kernel): the tick, and what the host's signals tell.
+_INTERRUPTS = {"timer_handler", "timer_real_alarm_handler", "sigio_handler", "sigio_run_timetravel_handlers", "do_IRQ"}
 
 
 class Here(Command):
@@ -19,9 +23,9 @@ class Here(Command):
     name = "pt-here"
 
     def run(self):  # pylint: disable=arguments-differ
-        frame = gdb.newest_frame()
+        frame = gdb.selected_frame()
         way = source.frames(frame, None)
-        print(who(way))
+        print(who(source.frames(gdb.newest_frame(), None)))
         print(f"In {source.call(frame)} at {source.place(frame)}:")
         for line in source.excerpt(frame, 1, 1):
             print("  " + line)
@@ -35,10 +39,16 @@ def who(way):
     task = sched.current()
     if not int(task):
         return "The kernel has just started: no task yet."
+    if not sched.on_a_cpu():
+        return "This thread of the host is a helper of UML's and no CPU of the guest: `info threads`, `thread 1` is CPU 0."
     words = f"CPU {sched.cpu()} runs {sched.describe(task)}"
     names = [frame.name() for frame in way]
+    if "vpanic" in names:
+        return f"The kernel has panicked: {panic_message(way[names.index('vpanic')])}\n{words}."
     if "rcu_do_batch" in names:
         return words + ", interrupted by RCU: what happens here has nothing to do with it."
+    if _INTERRUPTS & set(names):
+        return words + ", in an interrupt: what happens here has nothing to do with it."
     if "userspace" in names and names.index("userspace") == 1 or not set(names) & set(meanings.MEANINGS):
         return words + "."
     kind = "in a page fault" if {"handle_page_fault", "segv"} & set(names) and "handle_syscall" not in names else \

@@ -57,6 +57,7 @@ class Life(Command):
     def do_on(self, rest):
         """Set the breakpoints, and say what will not be seen."""
         _nothing_behind(rest)
+        before = RECORDER.places()
         found = RECORDER.on()
         if not RECORDER.places():
             raise Problem("kernel", "none of a table's events can be seen", "load symbols of one built with F=debug")
@@ -65,7 +66,7 @@ class Life(Command):
                 print(f"not seen in this kernel: {kind}: {'; '.join(where.missing) or 'it does not happen'}")
         if not events.has_pt_reclaim():
             print("This kernel has no PT_RECLAIM: tables go when their mapping or process does.")
-        print(f"Recording the lives of PTE tables, with {RECORDER.places()} breakpoints that do not stop.")
+        print(f"{'Still r' if before else 'R'}ecording the lives of PTE tables, with {RECORDER.places()} breakpoints that do not stop.")
 
     def do_off(self, rest):
         """Delete the breakpoints."""

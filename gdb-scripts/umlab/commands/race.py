@@ -9,7 +9,7 @@ import textwrap
 
 import gdb
 
-from .. import race
+from .. import race, source
 from ..command import Command, Problem, at_kernel
 
 RACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../races")
@@ -113,8 +113,21 @@ class Shown:
         self._asking = asking
         self._colour = sys.stdout.isatty()
 
+    under_way = False
+
     def lead(self):
         """Run it; raises race.BadScript, race.Failed, Left."""
+        if Shown.under_way:
+            raise Problem("race", self._script.name, "another one is under way: q leaves it")
+        if gdb.selected_inferior().pid and source.find_any(gdb.newest_frame(), ("panic", "vpanic")):
+            raise Problem("kernel", "panicked", "`kill` it first: pt-race boots it again")
+        Shown.under_way = True
+        try:
+            self._lead()
+        finally:
+            Shown.under_way = False
+
+    def _lead(self):
         with quiet(), race.Runner(self._script) as runner:
             steps = runner.steps()
             self._print(f"{self._script.title} (point {runner.point})", _BOLD)

@@ -239,12 +239,19 @@ class _Do(_OnKernelSide):
                     frame = _program_frame()
                     if frame is None:
                         raise Problem("task", sched.describe(who), "has no stack that gdb can read")
-                    frame.select()
+                    (_with_source(frame) or frame).select()
                     for command in _commands(text):
-                        gdb.execute(command)
+                        _execute(command)
 
     def complete(self, text, word):
         return gdb.COMPLETE_COMMAND
+
+
+def _execute(command):
+    try:
+        gdb.execute(command)
+    except gdb.error as error:
+        raise Problem("COMMAND", command, str(error).rstrip(".")) from None
 
 
 def _commands(text):
@@ -472,7 +479,8 @@ def _run(stops, here, what):
             stop.delete()
     if any(stop.hit for stop in stops):
         return
-    if here.inferior() is None or not here.inferior().pid:
+    kernel = next((inf for inf in gdb.inferiors() if inf.num == side.kernel_number()), None)
+    if here.inferior() is None or not here.inferior().pid or kernel is None or not kernel.pid:
         side.tidy()
         raise Problem("program", "ended", f"it did so before it {what}")
     print(text, end="")
