@@ -84,7 +84,7 @@ def test_shown():
     gdb.execute("frame 0", to_string=True)
     lib.like("data where the loader put it", "pt-user do print/x (long)&greeting", rf"= {facts.greeting:#x}$")
     lib.like("... and what is there", "pt-user do print greeting", '= "hello from user space"$')
-    lib.like("several commands, in a caller's frame", "pt-user do up 2; info locals; print status + 7",
+    lib.like("several commands, in a caller's frame", "pt-user do up; info locals; print status + 7",
              r"^status = 0\n(.|\n)*= 7$")
     lib.like("a process that sleeps", f"pt-user {facts.child}",
              rf"pid {facts.child}: in (\w+\(|the kernel|user space)")

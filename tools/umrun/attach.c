@@ -21,7 +21,7 @@
 #include "../../rootfs/signals.h"
 #include "umrun.h"
 
-#define GRACE_MS 2000		/* that gdb has to end when it is told */
+#define GRACE_MS 1000		/* that gdb has to end when it is told */
 #define STOP_MS 3000		/* that it has to stop the kernel before */
 #define LOOK_MS 20		/* between two looks at that */
 #define STILL 10		/* looks in which the kernel stands: that is no breakpoint that goes on */

@@ -224,7 +224,8 @@ class _Do(_OnKernelSide):
     COMMAND sees the program of the running task as it entered the kernel: pt-user do info
     locals; pt-user do print variable.  In ptrace mode too.  Unless it is attached the program
     stands still: commands that let it run do not work.  Several commands are separated by semicolons:
-      pt-user do up 2; info locals"""
+      pt-user do up; info locals
+    It begins in the frame whose source line pt-user shows."""
 
     name = "pt-user do"
 
