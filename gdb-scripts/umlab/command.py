@@ -68,6 +68,7 @@ class Command(gdb.Command):
     def invoke(self, text, from_tty):
         """gdb calls this with what was typed behind the command's name."""
         with at_kernel(self.name):
+            need_debug()
             need_process()
             self.run(*self.parse(split(text)))
 
@@ -128,10 +129,11 @@ class Function(gdb.Function):
     """A convenience function of gdb's: $NAME, that needs a process; its errors are one line.
 
     A subclass has name (str, without the $), a docstring, which is its help, and
-    value(), which gets the arguments that were given, gdb.Values.
+    value(), which gets the arguments that were given, gdb.Values.  Without needs_process it works before `run`.
     """
 
     name = None
+    needs_process = True
 
     def __init__(self):
         super().__init__(self.name)
@@ -141,10 +143,16 @@ class Function(gdb.Function):
         """Return what the function gives for @arguments."""
         raise NotImplementedError
 
+    def context(self):
+        """Return the context in which value() is called."""
+        return at_kernel("$" + self.name)
+
     def invoke(self, *arguments):
         """gdb calls this with the arguments."""
-        with at_kernel("$" + self.name):
-            need_process()
+        with self.context():
+            if self.needs_process:
+                need_debug()
+                need_process()
             try:
                 inspect.signature(self.value).bind(*arguments)
                 return self.value(*arguments)
@@ -168,13 +176,22 @@ def explain(error):
     return f"internal: {type(error).__name__} {text}: please report it"
 
 
+def need_debug():
+    """Raise a Problem if gdb has no debug information of a kernel."""
+    if gdb.lookup_global_symbol("init_task") is None:
+        raise Problem("symbols", "none", "needs a kernel with debug information (F=debug)")
+
+
 def need_process():
     """Raise a Problem if there is no live process, or one that runs."""
     thread = gdb.selected_thread()
     if thread is None or not gdb.selected_inferior().pid:
         raise Problem("kernel", "not running", "start it with `run`, or attach to one")
-    if thread.is_running():
-        raise Problem("kernel", "runs", "interrupt it first")
+    try:
+        # A thread in whose breakpoint's condition we are "is running" to gdb, and has frames nevertheless.
+        gdb.selected_frame()
+    except gdb.error:
+        raise Problem("kernel", "runs", "interrupt it first") from None
 
 
 _OPERATORS = ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>")

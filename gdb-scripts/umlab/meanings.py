@@ -7,14 +7,15 @@ By function name.  A function that a kernel hasn't got is no harm: it's never on
 # The life of a PTE table when MADV_DONTNEED empties it, in order: what comes before and after.
 RECLAIM = (
     "do_madvise", "madvise_dontneed_single_vma", "zap_pte_range",
-    "zap_empty_pte_table|zap_pte_table_if_empty", "tlb_remove_table", "tlb_remove_table_free",
-    "tlb_remove_table_rcu", "__tlb_remove_table|pagetable_dtor",
+    "zap_empty_pte_table|zap_pte_table_if_empty", "tlb_remove_table", "tlb_finish_mmu",
+    "tlb_remove_table_free", "tlb_remove_table_rcu", "__tlb_remove_table|pagetable_dtor",
 )
 
 # ... and when the mapping or the address space goes.
 UNMAP = (
     "unmap_region|exit_mmap", "unmap_vmas", "zap_pte_range", "free_pgtables", "free_pte_range|free_pgd_range",
-    "tlb_remove_table", "tlb_remove_table_free", "tlb_remove_table_rcu", "__tlb_remove_table|pagetable_dtor",
+    "tlb_remove_table", "tlb_finish_mmu", "tlb_remove_table_free", "tlb_remove_table_rcu",
+    "__tlb_remove_table|pagetable_dtor",
 )
 
 MEANINGS = {

@@ -226,6 +226,13 @@ def on_kernel_side():
     return selected(kernel_number())
 
 
+def leave_empty():
+    """Select the kernel's inferior if the selected one is a user side that nobody is attached to any more."""
+    here = of_inferior(gdb.selected_inferior().num)
+    if here is not None and not here.pid:
+        _switch(kernel_number())
+
+
 def of_inferior(number):
     """Return the Side of the inferior @number (int), None if it is the kernel's or a stranger's."""
     return _sides.get(number)

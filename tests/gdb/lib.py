@@ -4,7 +4,7 @@
     import lib
     lib.start()                     # boots to the scenario's first mark
     lib.check("name", condition, "what was seen")
-    lib.finish()                    # lets the kernel run to its end; the plan
+    lib.finish()                    # ends the kernel; the plan
 
 Prints TAP.  Environment: UMLAB_FACTS, the file that scenario.c writes;
 UMLAB_SCRIPTS, the folder gdb-scripts.
@@ -55,23 +55,33 @@ def equal(name, got, expected):
     check(name, got == expected, f"got {got!r}, expected {expected!r}")
 
 
+# What nobody should ever see: an exception of Python's own.
+PYTHON = re.compile("Traceback|Python Exception|Error occurred in Python|internal: ")
+
+
 def output(command):
-    """Return what gdb's @command (str) prints; an error's text, with "ERROR: " before it."""
+    """Return what gdb's @command (str) prints; an error's text, with "ERROR: " before it.
+
+    A test fails if either has an exception of Python's in it.
+    """
     try:
-        return gdb.execute(command, to_string=True)
+        text = gdb.execute(command, to_string=True)
     except gdb.error as error:
-        return f"ERROR: {error}"
+        text = f"ERROR: {error}"
+    if PYTHON.search(text):
+        check(f"{command}: no exception", False, text)
+    return text
 
 
 def like(name, command, pattern):
     """As check(): the output of @command (str) must match @pattern (str, a regex, multi-line)."""
     text = output(command)
-    check(name, re.search(pattern, text, re.M) and "Traceback" not in text,
+    check(name, re.search(pattern, text, re.M),
           f"{command} printed:\n{text}\nexpected a match of: {pattern}")
 
 
 def fails(name, command, pattern):
-    """As like(): @command must fail, with a message that matches, and without a traceback."""
+    """As like(): @command must fail, with a message that matches."""
     like(name, command, "^ERROR: .*" + pattern)
 
 
@@ -101,6 +111,22 @@ def at_mark(step):
         gdb.execute("quit 1")
 
 
+# Where the page for a batch of tables comes from, at its first instruction.
+BATCH_PAGE = "*get_free_pages_noprof"
+
+
+def for_batch(frame):
+    """Return whether @frame (gdb.Frame), at BATCH_PAGE, was called for a batch of tables."""
+    caller = frame.older()
+    return caller is not None and (caller.name() or "").partition(".")[0] == "tlb_remove_table"
+
+
+def give_none():
+    """Return 0 from the function at whose first instruction the kernel stands, whatever the compiler made of its caller."""
+    for setting in ("$rax = 0", "$pc = *(unsigned long *)$sp", "$sp = $sp + 8"):
+        gdb.execute("set var " + setting)
+
+
 class Facts:
     """What the guest's kernel said of the scenario: pid, vmpte_kb, page_tables_kb (int),
     pages ({address: pagemap entry}), maps (list of lines)."""
@@ -120,7 +146,7 @@ class Facts:
 
 
 def finish():
-    """Let the kernel run to its end, print the plan and end gdb: status 1 if a test failed."""
+    """End the kernel, print the plan and end gdb: status 1 if a test failed."""
     for stop in gdb.breakpoints():
         stop.delete()
     if gdb.selected_inferior().pid:

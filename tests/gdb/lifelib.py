@@ -7,7 +7,6 @@ import re
 import gdb
 
 import lib
-from umlab import source
 
 
 def _layout():
@@ -29,25 +28,26 @@ def step():
     return int(gdb.newest_frame().read_var("len_in"))
 
 
-class NoBatch:
-    """While it lasts, tlb_remove_table() gets no page for a batch (and loses those that it got)."""
+class NoBatch(gdb.Breakpoint):
+    """While it lasts, tlb_remove_table() gets no page for a batch."""
 
     def __init__(self):
-        place, line = source.line_of("tlb_remove_table", "__get_free_page").rsplit(":", 1)
-        self._stop = gdb.Breakpoint(f"{place}:{int(line) + 1}", internal=True)
+        super().__init__(lib.BATCH_PAGE, internal=True)
         self.times = 0
 
+    def stop(self):
+        """gdb asks whether to stop."""
+        return lib.for_batch(gdb.newest_frame())
+
     def go_on(self):
-        """Continue; a stop where a batch's page was had is none.  Returns what gdb said (str) of the next."""
+        """Continue; a stop where a batch's page is asked for is none.  Returns what gdb said (str) of the next."""
         while True:
             text = lib.output("continue")
-            if gdb.selected_thread() is None or \
-                    gdb.newest_frame().pc() not in [place.address for place in self._stop.locations]:
+            if gdb.selected_thread() is None or gdb.newest_frame().pc() != self.locations[0].address:
                 return text
             self.times += 1
-            gdb.execute("set var *batch = 0")
-            gdb.execute("set $rax = 0")  # what was stored there is looked at next
+            lib.give_none()
 
     def end(self):
         """Pages are to be had again."""
-        self._stop.delete()
+        self.delete()

@@ -118,7 +118,7 @@ def test_slabs():
              if theirs[name][1:] != ours[name][1:]}
     lib.equal("... the size of their objects and slabs", wrong, {})
     same = sum(theirs[name][0] == ours[name][0] for name in theirs if name in ours)
-    lib.check("... nearly all with as many objects as before", same > len(theirs) * 0.8, f"{same} of {len(theirs)}")
+    lib.check("... most with as many objects as before", same > len(theirs) * 0.7, f"{same} of {len(theirs)}")
     if "slab_debug=U,mm_struct" in guest("cmdline"):
         text = lib.output("lx-slabtrace --cache_name mm_struct --alloc")
         lib.check("lx-slabtrace", re.search(r"^\d+ <(copy_process|dup_mm|mm_alloc)\+", text, re.M), text)

@@ -174,6 +174,51 @@ loop = int(MM["context"]["list"].address)
 planted("... and one that has a loop", loop, loop, told("corrupt", "pt-map all"))
 planted("VMAs that can't be read", int(MM["mm_mt"]["ma_root"].address), 0x7FF7FE | 2, lambda name: lib.like(name, "pt-map", "512 present +VMAs can't be read"))
 
+# ---- the tree of VMAs, and the lists of tasks, with loops in them ----
+kind = gdb.lookup_type("struct maple_range_64").pointer()
+spare = page.phys_to_virt(data)  # a page of the process
+saved = gdb.selected_inferior().read_memory(spare, PAGE).tobytes()
+
+
+def inner_node(number, slot):
+    """Make an inner node of VMAs, the @number (int) of the spare page, all of whose slots are @slot (int)."""
+    node = gdb.Value(spare + 256 * number).cast(kind).dereference()
+    slots = node["slot"].type.range()[1] + 1
+    words = {"pivot": [last + 1 << 40 for last in range(slots - 1)], "slot": [slot] * slots}
+    for field, values in words.items():
+        written = b"".join(value.to_bytes(8, "little") for value in values)
+        gdb.selected_inferior().write_memory(int(node[field].address), written)
+
+
+def encoded(number, of_type=2):
+    """The node @number (int) of the spare page as the tree names it: a maple_range_64, or a leaf (1)."""
+    return spare + 256 * number | of_type << 3 | 2
+
+
+gdb.selected_inferior().write_memory(spare, bytes(PAGE))
+for number in range(14):
+    inner_node(number, encoded(number + 1, 2 if number < 13 else 1))
+unread = [told("(corrupt|memory): ", "pt-user"), lambda name: lib.like(name, "pt-map", "512 present +VMAs can't be read")]
+planted("VMAs in a tree with 16^14 ways", int(MM["mm_mt"]["ma_root"].address), encoded(0), *unread)
+for name, slot in (("to itself", encoded(0)), ("to a node of no type", encoded(1, 7)), ("nowhere", 0x7FFFFF0012)):
+    inner_node(0, slot)
+    planted(f"VMAs in a tree that leads {name}", int(MM["mm_mt"]["ma_root"].address), encoded(0),
+            told("(corrupt|memory): ", f"pt-walk {FULL:#x}"), *unread)
+gdb.selected_inferior().write_memory(spare, saved)
+lib.like("... and mended", f"pt-walk {FULL:#x}", "^VMA +0x")
+
+listing = [told("corrupt: ", command) for command in (
+    "pt-ps", "pt-map all", f"pt-walk {FULL:#x} 99999", "pt-map 99999", "pt-bt 99999", "pt-frame 99999", "pt-user 99999",
+    "p $um_task(99999)", "p $pt_tables(99999)")]
+gdb.set_convenience_variable("last", sched.by_pid(facts.pid))
+tasks = {"the processes": "$last->tasks", "the threads of one": "$last->thread_node"}
+for name, field in tasks.items():
+    link = int(gdb.parse_and_eval(f"&{field}.next"))
+    planted(f"a list of {name} with a loop", link, link, *listing,
+            lambda name: lib.like(f"{name}: TAB", "complete pt-bt cur", "^pt-bt current$"))
+    planted(f"a list of {name} that leads nowhere", link, 0x10, told("memory: ", "pt-ps"), told("memory: ", "pt-bt 99999"))
+lib.like("... and mended", "pt-ps", rf" {facts.pid} ")
+
 # A table full of garbage: some of it is told, and it ends.
 table = pmd.address & ~0xFFF
 saved = gdb.selected_inferior().read_memory(table, PAGE).tobytes()

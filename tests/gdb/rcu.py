@@ -11,7 +11,7 @@ import gdb  # noqa: E402
 import lib  # noqa: E402
 from gatherlib import (  # noqa: E402
     BATCHED, G, anywhere, check_all_found, counted_tables, gathered_tables, go_back, go_to, in_function,
-    our_mm, poke, quietly, tables_at, unreached_tables)
+    in_ours, our_mm, poke, quietly, tables_at, unreached_tables)
 from umlab import gather, rcu, source  # noqa: E402
 from umlab.commands import rcu as show  # noqa: E402
 
@@ -152,10 +152,8 @@ def test_run(expected):
 def test_alone():
     """No page for a batch: the table goes to RCU alone."""
     expected = tables_at("ONE", our_mm())
-    where, line = source.line_of("tlb_remove_table", "*batch = (struct mmu_table_batch *)").rsplit(":", 1)
-    go_to(f"{where}:{int(line) + 1}")
-    gdb.execute("set tlb->batch = 0")
-    gdb.execute("set $rax = 0")
+    go_to(lib.BATCH_PAGE, lambda frame: in_ours(frame) and lib.for_batch(frame))
+    lib.give_none()
     go_to("tlb_finish_mmu")
     lib.equal("a table alone waits", rcu.waiting_tables(), expected)
     shows("... said so", rf"^    alone, since .*: {PTDESC} {expected[0]:#x}, page frame ")

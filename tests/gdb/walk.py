@@ -2,6 +2,7 @@
 """pt-walk against pagemap."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -9,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gdb  # noqa: E402
 
 import lib  # noqa: E402
+import samples  # noqa: E402
 from umlab import page, pagetable, sched  # noqa: E402
 from umlab.command import space  # noqa: E402
 from umlab.commands import walk  # noqa: E402
@@ -67,6 +69,13 @@ lib.fails("no such pid", "pt-walk 0x0 99999", "pt-walk: task: 99999: none: ")
 lib.fails("no such level", 'p $pt_entry(0x0, "pmx")', "level: pmx")
 lib.fails("a task that is none", "pt-walk 0x0 (struct\\ task_struct*)0x10", "pt-walk: ")
 
+# ---- each $function: what makes no sense to it ----
+lib.equal("each function is tried", samples.missing(), [])
+for name, tried in samples.BAD.items():
+    for arguments in tried:
+        text = lib.output(f"p ${name}({arguments})")
+        lib.check(f"${name}({arguments}): one line", re.fullmatch(r"ERROR: [^\n]+", text), text)
+
 # A table that points to itself, and one that points outside of memory; the kernel stays stopped.
 step = walk.walk(L["SPARSE"], SPACE)[2]
 for name, value, expected in (("a PMD that names no page frame", 0xFFFFFFF1E1, "corrupt: "),
@@ -85,4 +94,7 @@ lib.like("MADV_DONTNEED: the page is gone", f"pt-walk {L['FULL']:#x}", "-> no (p
 lib.equal("from the running task", sched.comm(sched.current()), "scenario")
 gdb.execute("kill", to_string=True)
 lib.fails("without a process", "pt-walk 0x0", "pt-walk: kernel: not running: ")
+for name, arguments in samples.CALLS.items():
+    if name != "pt_life":  # that asks what was recorded
+        lib.fails(f"${name}() without a process", f"p ${name}({arguments})", rf"\${name}: kernel: not running: ")
 lib.finish()

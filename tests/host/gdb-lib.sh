@@ -11,14 +11,21 @@ mkdir "$dir/share"
 export UMLAB_FACTS=$dir/share/facts UMLAB_SCRIPTS=$top/gdb-scripts
 
 # gdb_suite NAME [+]POINT/CPUS... [-- PROGRAM ARG...]: tests/gdb/NAME.py in those kernels,
-# each with the scenario under it, or that program. Those with a + are for make check-all.
+# each with the scenario under it, or that program. Those with a + are for make check-all;
+# +rest: all that are not named.
 gdb_suite()
 {
 	local name=$1 where flavour places=()
 
 	shift
 	while [ $# -gt 0 ] && [ "$1" != -- ]; do
-		[[ $1 == +* && -z ${UMLAB_ALL:-} ]] || places+=("${1#+}")
+		if [ "$1" = +rest ] && [ -n "${UMLAB_ALL:-}" ]; then
+			for where in {base,series,fixed}/{1,2}; do
+				[[ " ${places[*]} " == *" $where "* ]] || places+=("$where")
+			done
+		elif [[ $1 != +* || -n ${UMLAB_ALL:-} ]]; then
+			places+=("${1#+}")
+		fi
 		shift
 	done
 	[ $# -eq 0 ] && set -- -- "$scenario" /share/facts

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Description: the kernel's own gdb commands work on UML: lx-pfn_to_page, $lx_current(), translate-vm...
-# timeout: 300
+# timeout: 600
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
@@ -12,9 +12,10 @@ export UMLAB_PROC=$dir/share/proc UMLAB_LX
 script='cd /proc && for f in slabinfo vmallocinfo interrupts timer_list version cmdline; do cat $f >/share/proc/$f; done
 	zcat config.gz >/share/proc/config; sleep 1000 & sleep 1001 & exec /share/scenario /share/facts'
 
-real=$umrun
-printf '#!/bin/sh\nexec %q --append slab_debug=U,mm_struct "$@"\n' "$real" >"$dir/traced"
+# For lx-slabtrace.
+printf '#!/bin/sh\nexec %q --append slab_debug=U,mm_struct "$@"\n' "$umrun" >"$dir/traced"
 chmod +x "$dir/traced"
+umrun=$dir/traced
 
 flavours=$gdb_flavours
 for gdb_flavours in $flavours; do
@@ -25,9 +26,6 @@ for gdb_flavours in $flavours; do
 		skip "fixed/$gdb_flavours" "its scripts/gdb knows no UML: uml/patches/fixes has no patch for it"
 		continue
 	fi
-	gdb_suite lx fixed/2 -- sh -c "$script"
-	umrun=$dir/traced
-	[ "$gdb_flavours" = debug ] && gdb_suite lx fixed/1 -- sh -c "$script"
-	umrun=$real
+	gdb_suite lx fixed/2 +fixed/1 -- sh -c "$script"
 done
 finish

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Description: rcu-tables shows the tables that wait for a grace period, at every instruction of their way; its errors.
-# timeout: 400
+# timeout: 1200
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
@@ -21,6 +21,6 @@ tiny()
 	ok $? "tiny: came to its end" "stderr: $(tail -n 5 "$dir/err"); stdout: $(tail -n 5 "$dir/out")"
 }
 
-gdb_suite rcu +base/1 +series/1 series/2 -- "$top/build/tests/gdb/gather" /share/facts
+gdb_suite rcu series/2 +rest -- "$top/build/tests/gdb/gather" /share/facts
 tiny
 finish

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Description: pt-ps, pt-bt and pt-frame show what /proc says of tasks that wait; at gdb's prompt, in the TUI, over MI.
-# timeout: 300
+# timeout: 1200
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
 program=$top/build/tests/gdb/tasks
-gdb_suite tasks +series/1 series/2 -- "$program" /share/facts
+gdb_suite tasks series/2 +rest -- "$program" /share/facts
 
 # front_end INTERFACE [COMMAND...]: the command line of a gdb with that interface, at the scenario's mark, $read
 # being the pid of a task; it runs those commands, then those of stdin.

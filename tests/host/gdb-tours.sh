@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Description: guided tours: they are true still; what is wrong with one is said; a reader on a terminal.
 # timeout: 1200
-# Two of the tours are led through; with UMLAB_ALL=1 all of them, as make tour-check does.
+# One of the tours is led through; with UMLAB_ALL=1 all of them, as make tour-check does.
 set -u
 . "$(dirname "$0")/umrun-lib.sh"
 
@@ -220,7 +220,7 @@ like "$OUT" '^\$[0-9]+ = 64' "... and gdb commands work there"
 
 # ---- those that there are ----
 
-tours=(reclaim commands)
+tours=(reclaim)
 [ -z "${UMLAB_ALL:-}" ] || tours=("$top"/gdb-scripts/tours/*.md)
 for name in "${tours[@]}"; do
 	name=$(basename "$name" .md)

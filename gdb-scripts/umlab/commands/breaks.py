@@ -8,7 +8,7 @@ from collections import namedtuple
 import gdb
 
 from .. import events, gather, mm, pagetable, sched
-from ..command import Command, Function, Problem, address, at_kernel, errors_told, number
+from ..command import Command, Function, Problem, address, at_kernel, number
 from ..lives import RECORDER
 from ..probe import PROBE
 
@@ -282,19 +282,16 @@ class _Function(Function):
 
     name = "pt_break"
 
-    def invoke(self, meaning, condition=""):
-        with errors_told("$pt_break"):
-            meaning = meaning.string()
-            condition = condition if isinstance(condition, str) else condition.string()
-            if meaning not in MEANINGS:
-                raise Problem("meaning", meaning, f"give {', '.join(MEANINGS)}")
-            if gdb.selected_thread() is None:
-                raise Problem("kernel", "not running", "start it with `run`, or attach to one")
-            # What a variable of gdb's is now may be something else next time.
-            clauses = parse(meaning, condition) if "$" in condition else \
-                _remembered(("condition", meaning, condition), lambda: parse(meaning, condition))
-            at, facts = look(meaning, gdb.newest_frame())
-            return any(holds(at, fact, clauses) for fact in _last_of_each(facts))
+    def value(self, meaning, condition=""):
+        meaning = meaning.string()
+        condition = condition if isinstance(condition, str) else condition.string()
+        if meaning not in MEANINGS:
+            raise Problem("meaning", meaning, f"give {', '.join(MEANINGS)}")
+        # What a variable of gdb's is now may be something else next time.
+        clauses = parse(meaning, condition) if "$" in condition else \
+            _remembered(("condition", meaning, condition), lambda: parse(meaning, condition))
+        at, facts = look(meaning, gdb.newest_frame())
+        return any(holds(at, fact, clauses) for fact in _last_of_each(facts))
 
 
 def _last_of_each(facts):

@@ -3,9 +3,10 @@
 
 import gdb
 
-from .. import gather, meanings, mm, sched, source
+from .. import meanings, mm, sched, source
 from ..command import Command
 from ..drive import panic_message
+from .gather import in_use
 
 _DONTNEED = 4  # MADV_DONTNEED, include/uapi/asm-generic/mman-common.h
 
@@ -37,19 +38,22 @@ class Here(Command):
 def who(way):
     """Return in words who runs on this CPU, and why; @way (list of gdb.Frame) is the stack."""
     task = sched.current()
-    if not int(task):
+    names = [frame.name() for frame in way]
+    if not int(task) or int(gdb.parse_and_eval("system_state")) == 0 and int(task["pid"]) == 0 and "start_kernel" not in names:
         return "The kernel has just started: no task yet."
     if not sched.on_a_cpu():
         return "This thread of the host is a helper of UML's and no CPU of the guest: `info threads`, `thread 1` is CPU 0."
     words = f"CPU {sched.cpu()} runs {sched.describe(task)}"
-    names = [frame.name() for frame in way]
     if "vpanic" in names:
         return f"The kernel has panicked: {panic_message(way[names.index('vpanic')])}\n{words}."
     if "rcu_do_batch" in names:
         return words + ", interrupted by RCU: what happens here has nothing to do with it."
     if _INTERRUPTS & set(names):
         return words + ", in an interrupt: what happens here has nothing to do with it."
-    if "userspace" in names and names.index("userspace") == 1 or not set(names) & set(meanings.MEANINGS):
+    # In libc, called by userspace() itself or by its wait: the process runs.
+    if names[1:2] == ["userspace"] or names[1:3] == ["wait_stub_done_seccomp", "userspace"]:
+        return words + ", in user space."
+    if not set(names) & set(meanings.MEANINGS):
         return words + "."
     kind = "in a page fault" if {"handle_page_fault", "segv"} & set(names) and "handle_syscall" not in names else \
         "in a system call" if "handle_syscall" in names else "in the kernel"
@@ -79,9 +83,20 @@ def _tell_next(way):
             continue
         if reached + 1 < len(steps):
             print("\nStill to come in the life of a table:")
-            for step in steps[reached + 1:]:
+            for step in [[name for name in step if _is_there(name)] for step in steps[reached + 1:]]:
+                if not step:
+                    continue
                 print(f"  {' or '.join(name + '()' for name in step):30} {meanings.MEANINGS.get(step[0], '')}")
         return
+
+
+def _is_there(function):
+    """Whether this kernel has @function (str), inlined or not."""
+    try:
+        gdb.decode_line(function)
+        return True
+    except gdb.error:
+        return False
 
 
 def _is_dontneed(way):
@@ -95,10 +110,13 @@ def _tell_more(way):
                     for value in (source.variable(frame, name),) if _is_mapped(value)), None)
     if address is not None:
         hints.append((f"pt-walk {address:#x}", "the page tables for that address, entry by entry"))
-    if gather.innermost(way[0]) is not None:
+    if in_use() is not None:
         hints.append(("mg-show", "what has been gathered so far"))
-    hints += [("pt-map", "all tables of this address space"), ("rcu-tables", "tables that wait for a grace period"),
-              ("pt-ps", "the tasks"), ("tour", "guided tours through this code"), ("pt-help", "all commands")]
+    running = sched.current()
+    if int(running) and mm.of_task(running) is not None:
+        hints.append(("pt-map", "all tables of this address space"))
+    hints += [("rcu-tables", "tables that wait for a grace period"), ("pt-ps", "the tasks"),
+              ("tour", "guided tours through this code"), ("pt-help", "all commands")]
     print("\nLook further:")
     for command, what in hints:
         print(f"  {command:22} {what}")

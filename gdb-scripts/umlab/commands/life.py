@@ -4,7 +4,7 @@
 import gdb
 
 from .. import events, page, pagetable
-from ..command import Command, Function, Problem, address, at_kernel, errors_told, space, split
+from ..command import Command, Function, Problem, address, at_kernel, space, split
 from ..lives import RECORDER
 
 _SPAN = page.PAGE_SIZE << pagetable.PMD_SHIFT - page.PAGE_SHIFT
@@ -214,9 +214,10 @@ class _Life(Function):
 
     name = "pt_life"
 
-    def invoke(self, table):
-        with errors_told("$pt_life"):
-            found = RECORDER.find(int(table) & (1 << 64) - 1)
+    needs_process = False
+
+    def value(self, table):
+        found = RECORDER.find(int(table) & (1 << 64) - 1)
         return found[-1].number if found else 0
 
 

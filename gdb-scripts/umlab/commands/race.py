@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """pt-race: a race of two guest CPUs, made to happen (umlab/race.py has the scripts' format)."""
 
-import contextlib
 import glob
 import os
 import sys
@@ -10,15 +9,13 @@ import textwrap
 import gdb
 
 from .. import race, source
-from ..command import Command, Problem, at_kernel
+from ..command import Command, Problem, at_kernel, need_debug
+from ..talk import quiet, typed
 
 RACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../races")
 
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m")
 _MODES = ("step", "check")
-# What would come between the lines of the account.
-_QUIET = (("pagination", "off"), ("confirm", "off"), ("suppress-cli-notifications", "on"),
-          ("print inferior-events", "off"), ("print thread-events", "off"))
 
 
 class Left(Exception):
@@ -117,6 +114,7 @@ class Shown:
 
     def lead(self):
         """Run it; raises race.BadScript, race.Failed, Left."""
+        need_debug()
         if Shown.under_way:
             raise Problem("race", self._script.name, "another one is under way: q leaves it")
         if gdb.selected_inferior().pid and source.find_any(gdb.newest_frame(), ("panic", "vpanic")):
@@ -168,25 +166,7 @@ class Shown:
                 return
             if line in ("q", "quit", "exit"):
                 raise Left
-            try:
-                gdb.execute(line, True)
-            except gdb.error as error:
-                print(error)
-            except KeyboardInterrupt:
-                print("Quit")
-
-
-@contextlib.contextmanager
-def quiet():
-    """Context: gdb asks nothing and announces nothing inside; its settings are as before afterwards."""
-    before = [(name, gdb.parameter(name)) for name, _ in _QUIET]
-    for name, value in _QUIET:
-        gdb.execute(f"set {name} {value}", to_string=True)
-    try:
-        yield
-    finally:
-        for name, value in before:
-            gdb.execute(f"set {name} {'on' if value else 'off'}", to_string=True)
+            typed(line)
 
 
 Race()

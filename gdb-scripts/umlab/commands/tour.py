@@ -20,7 +20,8 @@ import sys
 import gdb
 
 from .. import race, source, tour
-from ..command import Command, Problem, errors_told
+from ..command import Command, Problem, errors_told, need_debug
+from ..talk import quiet, typed
 
 TOURS = os.environ.get("UMLAB_TOURS") or \
     os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tours")
@@ -102,6 +103,8 @@ class Led:
 
     def lead(self):
         """Go from stop to stop; returns False if the reader left."""
+        if self._part.program:
+            need_debug()
         try:
             return self._lead()
         except (race.BadScript, race.Failed) as error:
@@ -220,12 +223,7 @@ class Led:
                 return True
             if line in ("q", "quit", "exit"):
                 return False
-            try:
-                gdb.execute(line, True)
-            except gdb.error as error:
-                print(error)
-            except KeyboardInterrupt:
-                print("Quit")
+            typed(line)
         return True
 
 
@@ -282,23 +280,25 @@ class _Tour(Command):
 
     def _lead(self, name):
         checking = bool(os.environ.get("UMLAB_TOUR_CHECK") or os.environ.get("UMLAB_TOUR_MARKDOWN"))
-        for setting in ("pagination off", "confirm off", "suppress-cli-notifications on",
-                        "print inferior-events off", "print thread-events off"):
-            gdb.execute("set " + setting)
         try:
-            look = Markdown() if os.environ.get("UMLAB_TOUR_MARKDOWN") else Terminal(sys.stdout.isatty())
-            led = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking, look)
-            done = led.lead()
+            with quiet():
+                self._lead_quietly(name, checking)
         except (OutOfDate, tour.BadTour) as error:
             if checking:
                 print(f"tour: {name}: out of date: {error}", file=sys.stderr)
-                gdb.execute("quit 1")
+                _end(1)
             raise Problem(name, "out of date", str(error)) from None
+
+    @staticmethod
+    def _lead_quietly(name, checking):
+        look = Markdown() if os.environ.get("UMLAB_TOUR_MARKDOWN") else Terminal(sys.stdout.isatty())
+        led = Led(name, int(os.environ.get("UMLAB_TOUR_PART", "0")), checking, look)
+        done = led.lead()
         if done and led.more:
             if led.wait("(this part ends here: ENTER starts the next one) "):
-                gdb.execute(f"quit {NEXT_PART}")
+                _end(NEXT_PART)
         elif checking:
-            gdb.execute("quit 0")
+            _end(0)
         elif done:
             print("\nThe tour ends here." +
                   ("  The kernel stands still: look around, `quit` ends it." if gdb.selected_inferior().pid else ""))
@@ -306,6 +306,11 @@ class _Tour(Command):
     def complete(self, text, word):
         names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
         return [name for name in names if name.startswith(word)]
+
+
+def _end(status):
+    gdb.execute("set confirm off")
+    gdb.execute(f"quit {status}")
 
 
 _Tour()

@@ -3,12 +3,13 @@
 
 import re
 from collections import namedtuple
+from contextlib import contextmanager
 
 import gdb
 
 from .. import mm as mms, sched, side, source, user
-from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_process, number,
-                       space_of, split, task)
+from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_debug,
+                       need_process, number, space_of, split, task)
 
 Frame = namedtuple("Frame", "pc function file line")
 Frame.__doc__ = "A frame of user space: pc (int), function, file (str, None if unknown), line (int, 0 if unknown)."
@@ -19,6 +20,7 @@ PASSERS_BY = 1000
 
 def need_kernel():
     """Raise Problem unless the kernel, whose inferior is selected, is there and stands still."""
+    need_debug()
     need_process()
     try:
         with open(f"/proc/{gdb.selected_inferior().pid}/stat", encoding="utf-8") as file:
@@ -336,12 +338,14 @@ class _Detach(_OnKernelSide):
 
     def invoke(self, text, from_tty):
         with errors_told(self.name):
+            need_debug()
             sides = side.anyone_attached()
             if not sides:
                 raise Problem("process", "none", "pt-user attach attaches to one")
             with side.on_kernel_side():
                 for here in sides:
                     here.detach()
+            side.leave_empty()
 
 
 # ---- from side to side ----
@@ -582,11 +586,14 @@ class _Long(Function):
 
     name = "pt_user_long"
 
-    def invoke(self, addr, whose="current"):
-        with errors_told("$pt_user_long"):
-            with _FromAnySide():
-                found = user.unsigned_long(space_here(whose).mm, int(addr) & (1 << 64) - 1)
-            return gdb.Value(found).cast(gdb.lookup_type("unsigned long"))
+    @contextmanager
+    def context(self):
+        with errors_told("$" + self.name), _FromAnySide():
+            yield
+
+    def value(self, addr, whose="current"):
+        found = user.unsigned_long(space_here(whose).mm, int(addr) & (1 << 64) - 1)
+        return gdb.Value(found).cast(gdb.lookup_type("unsigned long"))
 
 
 User()
