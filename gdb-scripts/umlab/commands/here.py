@@ -3,7 +3,7 @@
 
 import gdb
 
-from .. import meanings, mm, sched, source
+from .. import events, meanings, mm, sched, source
 from ..command import Command
 from ..drive import panic_message
 from .gather import in_use
@@ -74,7 +74,7 @@ def _tell_way(way):
 def _tell_next(way):
     """Where this is in the life of a table, and what is still to come."""
     names = {frame.name() for frame in way}
-    for story in (meanings.RECLAIM, meanings.UNMAP):
+    for story in ((meanings.RECLAIM,) if events.has_pt_reclaim() else ()) + (meanings.UNMAP,):
         steps = [step.split("|") for step in story]
         if not names & set(steps[1]) and not names & set(steps[0]):
             continue
