@@ -177,9 +177,14 @@ def explain(error):
 
 
 def need_debug():
-    """Raise a Problem if gdb has no debug information of a kernel."""
-    if gdb.lookup_global_symbol("init_task") is None:
-        raise Problem("symbols", "none", "needs a kernel with debug information (F=debug)")
+    """Raise a Problem if gdb has a kernel without debug information."""
+    if gdb.lookup_global_symbol("init_task") is not None:
+        return
+    try:
+        gdb.parse_and_eval("&init_task")
+    except gdb.error:
+        return  # no kernel at all: what is missing is told where it is wanted
+    raise Problem("symbols", "none", "needs a kernel with debug information (F=debug)")
 
 
 def need_process():
