@@ -12,9 +12,10 @@ seconds()
 
 xml()
 {
-	local s=${1//&/&amp;}
+	# In quotes: bash 5.2 takes a bare & for what was matched.
+	local s=${1//&/"&amp;"}
 
-	s=${s//</&lt;} s=${s//>/&gt;} s=${s//\"/&quot;}
+	s=${s//</"&lt;"} s=${s//>/"&gt;"} s=${s//\"/"&quot;"}
 	# XML 1.0 has no place for most control characters.
 	printf '%s' "${s//[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']/?}"
 }

@@ -95,39 +95,41 @@ exec 9>&-
 wait $GDB
 ok $? "gdb ends well"
 
-# Two that are there already, to see that the pause button hits the right one.
-rm -f "$dir/out"
-start --timeout 100 -- sh -c 'echo ready; sleep 90; exit 5'
-for ((i = 0; i < 300; i++)); do
-	grep -q ready "$dir/out" 2>/dev/null && break
-	sleep 0.1
-done
-debugger="$(conf 1 miDebuggerPath)"
-editor 1
-if ! expect '^(=thread-group-started|&"umrun: --attach)' || [ -s "$dir/mi.err" ]; then
-	# Others run umruns of theirs at the same time.
-	exec 9>&-
-	wait $GDB
-	skip "attaching over MI to the only run" "there are several here: $(tail -n 1 "$dir/mi.err")"
-	kill $PID
-else
-	send '1-gdb-set mi-async on' '2-exec-continue'
-	expect '^2\^running'
-	ok $? "launch.json's second: attached, and continued"
-	pid=$(sed -n 's/^=thread-group-started,.*pid="\([0-9]*\)".*/\1/p' "$dir/mi.out" | head -n 1)
-	sleep 1
-	kill -INT "$pid"
-	expect '^\*stopped,reason="signal-received",signal-name="SIGINT"'
-	ok $? "an editor's pause, which is a signal to that process, stops it"
-	send '3-target-detach' '4-gdb-exit'
-	exec 9>&-
-	wait $GDB
-	ok $? "... and it is left again"
-	kill -0 $PID
-	ok $? "... alive"
-	kill $PID
+if whole "attaching over MI"; then
+	# Two that are there already, to see that the pause button hits the right one.
+	rm -f "$dir/out"
+	start --timeout 100 -- sh -c 'echo ready; sleep 90; exit 5'
+	for ((i = 0; i < 300; i++)); do
+		grep -q ready "$dir/out" 2>/dev/null && break
+		sleep 0.1
+	done
+	debugger="$(conf 1 miDebuggerPath)"
+	editor 1
+	if ! expect '^(=thread-group-started|&"umrun: --attach)' || [ -s "$dir/mi.err" ]; then
+		# Others run umruns of theirs at the same time.
+		exec 9>&-
+		wait $GDB
+		skip "attaching over MI to the only run" "there are several here: $(tail -n 1 "$dir/mi.err")"
+		kill $PID
+	else
+		send '1-gdb-set mi-async on' '2-exec-continue'
+		expect '^2\^running'
+		ok $? "launch.json's second: attached, and continued"
+		pid=$(sed -n 's/^=thread-group-started,.*pid="\([0-9]*\)".*/\1/p' "$dir/mi.out" | head -n 1)
+		sleep 1
+		kill -INT "$pid"
+		expect '^\*stopped,reason="signal-received",signal-name="SIGINT"'
+		ok $? "an editor's pause, which is a signal to that process, stops it"
+		send '3-target-detach' '4-gdb-exit'
+		exec 9>&-
+		wait $GDB
+		ok $? "... and it is left again"
+		kill -0 $PID
+		ok $? "... alive"
+		kill $PID
+	fi
+	wait $PID 2>/dev/null
 fi
-wait $PID 2>/dev/null
 
 # Without MI: Emacs' gud-gdb, Neovim's termdebug.
 out=$("$top/tools/gdb-mi.sh" --point=series -nx -quiet -batch -iex 'set pagination off' -tty /dev/null -ex 'echo startupdone\n' -ex 'show inferior-tty' 2>&1 </dev/null)

@@ -5,5 +5,5 @@
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
-gdb_suite breaks base/1 series/2 +rest -- "$top/build/tests/gdb/life"
+gdb_suite breaks series/2 +rest -- "$top/build/tests/gdb/life"
 finish

@@ -5,5 +5,5 @@
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
-gdb_suite host base/1 series/2 fixed/1 +rest -- "$top/build/tests/gdb/stale" /share/facts
+gdb_suite host series/2 fixed/1 +rest -- "$top/build/tests/gdb/stale" /share/facts
 finish

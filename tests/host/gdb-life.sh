@@ -5,5 +5,5 @@
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
-gdb_suite life base/1 series/2 +rest -- "$top/build/tests/gdb/life"
+gdb_suite life series/2 +rest -- "$top/build/tests/gdb/life"
 finish

@@ -5,5 +5,5 @@
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
-gdb_suite map base/1 series/2 +rest
+gdb_suite map series/2 +rest
 finish

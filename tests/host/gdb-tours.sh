@@ -214,9 +214,11 @@ like "$OUT" 'ended with 0' "... the next quit leaves gdb"
 [[ $OUT != *Second* && $OUT != *Third* ]]
 ok $? "... and nothing else is started" "$OUT"
 
-talk long '' ^C 'p 60 + 4' 'quit' 'quit'
-like "$OUT" '^Not yet do_madvise: the kernel has stopped' "Ctrl-C stops the kernel on its way"
-like "$OUT" '^\$[0-9]+ = 64' "... and gdb commands work there"
+if whole "Ctrl-C on the way"; then
+	talk long '' ^C 'p 60 + 4' 'quit' 'quit'
+	like "$OUT" '^Not yet do_madvise: the kernel has stopped' "Ctrl-C stops the kernel on its way"
+	like "$OUT" '^\$[0-9]+ = 64' "... and gdb commands work there"
+fi
 
 # ---- those that there are ----
 

@@ -29,7 +29,7 @@ patient=rcupdate.rcu_cpu_stall_suppress=1
 with ptrace $patient
 user user base/1
 with seccomp $patient seccomp=on
-user user-pie series/1
-user user-static-pie fixed/1
+user user-pie +series/1
+user user-static-pie +fixed/1
 user user series/2
 finish

@@ -93,11 +93,13 @@ typed=$(tr -d '\r' <"$dir/typed")
 like "$typed" ' = 42' "an interactive gdb takes commands after a stop"
 like "$typed" ' = 53' "... and after Ctrl-C in a running kernel"
 
-# A long stop in a grace period, which the kernel's clock knows nothing of.
-under_gdb -x "$top/gdb-scripts/umlab.py" -ex 'tbreak tlb_remove_table' -ex run -ex 'set var rcu_cpu_stall_timeout = 3' \
-	-ex 'tbreak rcu_gp_init' -ex continue -ex finish -ex 'p rcu_state.gp_seq & 3' -ex 'shell sleep 4' -ex continue
-like "$OUT" '^\$[0-9]+ = 1$' "a stop in the middle of a grace period, longer than RCU's patience"
-like "$OUT" 'exited normally' "... is no RCU stall"
+if whole "a long stop"; then
+	# A long stop in a grace period, which the kernel's clock knows nothing of.
+	under_gdb -x "$top/gdb-scripts/umlab.py" -ex 'tbreak tlb_remove_table' -ex run -ex 'set var rcu_cpu_stall_timeout = 3' \
+		-ex 'tbreak rcu_gp_init' -ex continue -ex finish -ex 'p rcu_state.gp_seq & 3' -ex 'shell sleep 4' -ex continue
+	like "$OUT" '^\$[0-9]+ = 1$' "a stop in the middle of a grace period, longer than RCU's patience"
+	like "$OUT" 'exited normally' "... is no RCU stall"
+fi
 
 # Killed in the middle.
 # begin_gdb: one in the background, and waits until the kernel runs; sets PID and KIN, its processes.
@@ -121,23 +123,25 @@ begin_gdb
 kill -KILL $PID
 wait $PID 2>/dev/null
 gone "$KIN" "... and none is left when umrun is killed"
-begin_gdb
-kill -KILL $(while read -r pid _; do [ "$(cat "/proc/$pid/comm")" = gdb ] && echo "$pid"; done <<<"$KIN")
-wait $PID
-[ $? -eq 137 ]
-ok $? "gdb killed: umrun ends as gdb ended" "$(cat "$dir/out")"
-gone "$KIN" "... and none is left"
-# A terminal that is closed.
-: >"$dir/screen"
-script -qfec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null >"$dir/screen" </dev/null &
-for ((i = 0; i < 200; i++)); do
-	grep -q 'hit Breakpoint' "$dir/screen" && break
-	sleep 0.1
-done
-KIN=$(family $!)
-kill -KILL $!
-wait $! 2>/dev/null
-[ "$(wc -l <<<"$KIN")" -ge 4 ]
-ok $? "a terminal that is closed: gdb and the kernel were there" "$KIN"
-gone "$KIN" "... and are gone"
+if whole "gdb killed, a terminal that is closed"; then
+	begin_gdb
+	kill -KILL $(while read -r pid _; do [ "$(cat "/proc/$pid/comm")" = gdb ] && echo "$pid"; done <<<"$KIN")
+	wait $PID
+	[ $? -eq 137 ]
+	ok $? "gdb killed: umrun ends as gdb ended" "$(cat "$dir/out")"
+	gone "$KIN" "... and none is left"
+	# A terminal that is closed.
+	: >"$dir/screen"
+	script -qfec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null >"$dir/screen" </dev/null &
+	for ((i = 0; i < 200; i++)); do
+		grep -q 'hit Breakpoint' "$dir/screen" && break
+		sleep 0.1
+	done
+	KIN=$(family $!)
+	kill -KILL $!
+	wait $! 2>/dev/null
+	[ "$(wc -l <<<"$KIN")" -ge 4 ]
+	ok $? "a terminal that is closed: gdb and the kernel were there" "$KIN"
+	gone "$KIN" "... and are gone"
+fi
 finish

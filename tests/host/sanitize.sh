@@ -33,6 +33,7 @@ like "$OUT" '^1$' "slabs are checked"
 like "$OUT" ' kasan_multi_shot ' "umrun adds the flavour's boot parameters"
 is "$(grep -c '^CONFIG_' <<< "$OUT")" 4 "RCU, its heads, pages and mm are checked"
 caught WRITE_AFTER_FREE '^umrun: kernel: .*KASAN: slab-use-after-free' "a write to a freed object"
+whole "a freed page, a list, a walk without its lock" || { finish; exit; }
 caught READ_BUDDY_AFTER_FREE '^umrun: kernel: .*KASAN: use-after-free' "a read of a freed page"
 caught CORRUPT_LIST_ADD '^umrun: kernel: .*WARNING: .*list_debug' "a corrupted list"
 

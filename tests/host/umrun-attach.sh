@@ -168,27 +168,29 @@ fi
 
 # ---- gdb ends, in bad ways ----
 
-begin -- 'exit 5'
-for signal in KILL TERM; do
-	attach_behind -ex 'break schedule' -ex 'shell sleep 60'
-	kin=$(family $GDB)
-	kill -$signal $GDB
-	wait $GDB 2>/dev/null
-	[ "$(wc -l <<<"$kin")" -ge 2 ]
-	ok $? "SIG$signal to umrun --attach: there was a gdb" "$(cat "$dir/gdb.out")"
-	# What its user started in it is his.
-	gone "$(while read -r pid born; do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = sleep ] || echo "$pid $born"
-	done <<<"$kin")" "... and it is gone"
-	attach_behind -ex 'break schedule' -ex continue
-	kin=$(family $GDB)
-	kill -$signal $GDB
-	wait $GDB 2>/dev/null
-	gone "$kin" "... also while the kernel runs under it"
-done
-attach $PID -ex 'bt 1'
-status 0 "... and another one can be attached"
-ended 5 "... and the run went on"
+if whole "signals to umrun --attach"; then
+	begin -- 'exit 5'
+	for signal in KILL TERM; do
+		attach_behind -ex 'break schedule' -ex 'shell sleep 60'
+		kin=$(family $GDB)
+		kill -$signal $GDB
+		wait $GDB 2>/dev/null
+		[ "$(wc -l <<<"$kin")" -ge 2 ]
+		ok $? "SIG$signal to umrun --attach: there was a gdb" "$(cat "$dir/gdb.out")"
+		# What its user started in it is his.
+		gone "$(while read -r pid born; do
+			[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = sleep ] || echo "$pid $born"
+		done <<<"$kin")" "... and it is gone"
+		attach_behind -ex 'break schedule' -ex continue
+		kin=$(family $GDB)
+		kill -$signal $GDB
+		wait $GDB 2>/dev/null
+		gone "$kin" "... also while the kernel runs under it"
+	done
+	attach $PID -ex 'bt 1'
+	status 0 "... and another one can be attached"
+	ended 5 "... and the run went on"
+fi
 
 if whole "SIGKILL to gdb"; then
 	begin -- 'exit 5'

@@ -118,13 +118,14 @@ if [ -n "$debug" ]; then
 	stops "a WARNING with a text" "echo WARNING_MESSAGE >$provoke" 'WARNING at drivers/misc/lkdtm/bugs.c:[0-9]+: Warning message trigger count: 1' lkdtm_WARNING_MESSAGE
 	like "$ERR" 'pr_info|WARN\(' "... the line"
 	stops "a panic" "echo PANIC >$provoke" 'panic: dumptest' lkdtm_PANIC
-	with=(--cpus 2)
-	stops "two CPUs: a BUG" "echo BUG >$provoke" 'panic: BUG!' lkdtm_BUG
-	stops "two CPUs: a bad access" "echo EXCEPTION >$provoke" 'panic: Kernel mode fault' lkdtm_EXCEPTION
-	with=(--append 'init=/nonexistent rdinit=/nonexistent')
-	stops "no PID 1: a panic at boot" true 'panic: ' 'kernel_init|mount_root.*|prepare_namespace'
-	with=()
-
+	if whole "two CPUs, no PID 1"; then
+		with=(--cpus 2)
+		stops "two CPUs: a BUG" "echo BUG >$provoke" 'panic: BUG!' lkdtm_BUG
+		stops "two CPUs: a bad access" "echo EXCEPTION >$provoke" 'panic: Kernel mode fault' lkdtm_EXCEPTION
+		with=(--append 'init=/nonexistent rdinit=/nonexistent')
+		stops "no PID 1: a panic at boot" true 'panic: ' 'kernel_init|mount_root.*|prepare_namespace'
+		with=()
+	fi
 	if whole "a wrong counter, interrupts off"; then
 		wrong_counter
 		interrupts_off
@@ -134,7 +135,9 @@ else
 	skip "reports with arguments and locals" "no debug kernel yet: make kernel P=series F=debug"
 fi
 
-if [ -n "$sanitize" ]; then
+if ! whole "reports of KASAN and lockdep"; then
+	:
+elif [ -n "$sanitize" ]; then
 	kernel=$sanitize
 	with=(--mem 1G)
 	stops "a KASAN report" "echo READ_AFTER_FREE >$provoke" 'bad page, or KASAN report in ' lkdtm_READ_AFTER_FREE

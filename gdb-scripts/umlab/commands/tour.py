@@ -146,8 +146,11 @@ class Led:
                 self._resume()
                 if not gdb.selected_inferior().pid:
                     raise OutOfDate(f"{stop.title}: the kernel ended before it came to {where}")
-                if any(breakpoint_.hit_count for breakpoint_ in waiting):
+                # Ctrl-C while gdb works a condition out counts as a hit of it.
+                if any(breakpoint_.hit_count for breakpoint_ in waiting) and _holds(stop.condition):
                     return True
+                for breakpoint_ in waiting:
+                    breakpoint_.hit_count = 0
                 # Ctrl-C, or a breakpoint of the reader's own.
                 if self._checking:
                     found = gdb.newest_frame().name()
@@ -224,6 +227,14 @@ class Led:
             if line in ("q", "quit", "exit"):
                 return False
             typed(line)
+        return True
+
+
+def _holds(condition):
+    """Whether @condition (str, or None) of a stop is true here; one that can't be worked out was so before."""
+    try:
+        return not condition or bool(gdb.parse_and_eval(condition))
+    except gdb.error:
         return True
 
 
