@@ -23,7 +23,7 @@ up()
 {
 	local i
 	for ((i = 0; i < 300; i++)); do
-		grep -q ready "$dir/out" && return
+		grep -q ready "$dir/out" 2>/dev/null && return
 		sleep 0.1
 	done
 	diag "no sign of the program: $(cat "$dir/err")"
@@ -34,7 +34,8 @@ begin()
 {
 	local options=()
 	while [ "$1" != -- ]; do options+=("$1"); shift; done
-	rm -f "$share/go"
+	# What the run before has said is no sign of this one.
+	rm -f "$share/go" "$dir/out"
 	start --share "$share" --timeout 300 "${options[@]}" -- sh -c "$until; $2"
 	up
 }
@@ -265,6 +266,7 @@ fi
 
 begin -- 'exit 5'
 first=$PID
+rm "$dir/out"
 start --share "$share" -- sh -c 'echo ready; while [ ! -e /share/go ]; do sleep 0.1; done'
 up
 said=$("$umrun" --attach 2>&1 </dev/null)
