@@ -50,12 +50,13 @@ start()
 	PID=$!
 }
 
-# family PID: every process that it started, directly or not, as "pid starttime".
+# family PID: every process that it started, directly or not, as "pid starttime". Read by cat: awk
+# gives up at the first file of a process that has ended meanwhile.
 family()
 {
-	awk '{ sub(/^[0-9]+ \(.*\) /, ""); print FILENAME, $2, $20 }' /proc/[0-9]*/stat 2>/dev/null |
+	cat /proc/[0-9]*/stat 2>/dev/null |
 		awk -v top="$1" '
-			{ split($1, part, "/"); parent[part[3]] = $2; born[part[3]] = $3 }
+			{ pid = $1; sub(/^[0-9]+ \(.*\) /, ""); parent[pid] = $2; born[pid] = $20 }
 			END {
 				for (pid in parent) {
 					for (p = pid; p in parent && p != top; p = parent[p]) ;
