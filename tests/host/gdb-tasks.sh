@@ -50,6 +50,8 @@ like "$mi" '^7\^done,frame=\{level="0",.*func="do_madvise"' "... pt-frame off go
 like "$mi" '^~"\$[0-9]+ = [0-9]+ entries' "... the pretty-printers print"
 like "$mi" '^9\^exit' "... to its end"
 
+whole "in the TUI" || { finish; exit; }
+
 # What is typed ahead gdb reads at its prompt; the fifo has no end, which script would pass on as a Ctrl-D.
 mkfifo "$dir/typed"
 exec 3<>"$dir/typed"

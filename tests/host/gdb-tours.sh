@@ -108,11 +108,13 @@ wrong command "$madvise
 wrong source "@source mm/madvise.c: a line that is not there" "@run point=series"
 wrong file "@source mm/no-such-file.c: x" "@run point=series"
 wrong race "@race park A at no_such_function"
-checked=$(UMLAB_TOURS=$dir/tours "$tour" --check fine not-reached no-function line-moved expect command source file race 2>&1)
+all=(fine not-reached line-moved expect source)
+! whole "each way of being out of date" || all+=(no-function command file race)
+checked=$(UMLAB_TOURS=$dir/tours "$tour" --check "${all[@]}" 2>&1)
 STATUS=$?
 is $STATUS 1 "tours that are out of date fail"
 like "$checked" '^ok +fine ' "one that is not passes"
-like "$checked" '^1 passed, 8 failed' "... each is tried"
+like "$checked" "^1 passed, $((${#all[@]} - 1)) failed" "... each is tried"
 for want in 'not-reached: .*The stop: the kernel ended before it came to do_madvise' \
 	'no-function: .*no_such_function: this kernel has no such function' \
 	'line-moved: .*do_madvise\(\) has no line with `a line that is not there`' \
@@ -120,7 +122,7 @@ for want in 'not-reached: .*The stop: the kernel ended before it came to do_madv
 	'source: .*no line with `a line that is not there` in umlab/series' \
 	'file: .*no-such-file.c: no such file in umlab/series' \
 	'race: .*race.md:[0-9]+: no_such_function: this kernel has no such function'; do
-	like "$checked" "^tour: $want" "out of date: ${want%%:*}"
+	[[ " ${all[*]} " != *" ${want%%:*} "* ]] || like "$checked" "^tour: $want" "out of date: ${want%%:*}"
 done
 like "$checked" '^which has no match of: = 5' "out of date: expect"
 out=$(UMLAB_TOURS=$dir/tours "$tour" nothing 2>&1)
@@ -208,13 +210,12 @@ like "$OUT" '^\[2/2\] Second' "ENTER goes on to the next stop"
 like "$OUT" '^\[1/1\] Third' "... and to the next part"
 like "$OUT" 'config PT_RECLAIM' "... which reads source"
 like "$OUT" 'ended with 0' "... to the end"
-talk talk 'quit' 'p 50 + 3' 'quit'
-like "$OUT" '^\$1 = 53' "quit leaves the tour, and gdb is there"
-like "$OUT" 'ended with 0' "... the next quit leaves gdb"
-[[ $OUT != *Second* && $OUT != *Third* ]]
-ok $? "... and nothing else is started" "$OUT"
-
-if whole "Ctrl-C on the way"; then
+if whole "quit, and Ctrl-C on the way"; then
+	talk talk 'quit' 'p 50 + 3' 'quit'
+	like "$OUT" '^\$1 = 53' "quit leaves the tour, and gdb is there"
+	like "$OUT" 'ended with 0' "... the next quit leaves gdb"
+	[[ $OUT != *Second* && $OUT != *Third* ]]
+	ok $? "... and nothing else is started" "$OUT"
 	talk long '' ^C 'p 60 + 4' 'quit' 'quit'
 	like "$OUT" '^Not yet do_madvise: the kernel has stopped' "Ctrl-C stops the kernel on its way"
 	like "$OUT" '^\$[0-9]+ = 64' "... and gdb commands work there"

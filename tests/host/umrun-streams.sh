@@ -11,8 +11,10 @@ head -c 20000000 /dev/urandom >"$dir/random"
 through cat <"$dir/random" >"$dir/copy"
 cmp "$dir/random" "$dir/copy" >/dev/null 2>&1
 ok $? "20 MB of a regular file through cat" "$(cmp "$dir/random" "$dir/copy" 2>&1); $(cat "$dir/err")"
-cat "$dir/random" | through --cpus 2 cat | cmp - "$dir/random" >/dev/null 2>&1
-ok $? "20 MB through pipes, two CPUs" "$(cat "$dir/err")"
+if whole "20 MB through pipes, two CPUs"; then
+	cat "$dir/random" | through --cpus 2 cat | cmp - "$dir/random" >/dev/null 2>&1
+	ok $? "20 MB through pipes, two CPUs" "$(cat "$dir/err")"
+fi
 is "$(through wc -c </dev/null)" 0 "an empty stdin ends"
 is "$(printf 'x' | through cat)" x "one byte without a newline"
 is "$(printf 'a\nb\n' | through sh -c 'read -r x; echo "<$x>"; cat')" "<a>

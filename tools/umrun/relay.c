@@ -239,6 +239,8 @@ static void write_user(struct relay *r, enum proto_stream s)
 		tell_stream(r, PROTO_CLOSED, s, NULL, 0);
 		return;
 	}
+	if (n > 0 && isatty(user_fd(r, s)))
+		mid_line(q->data[n - 1] != '\n');
 	queue_drop(q, n);
 	r->owed[s] += n;
 	if (r->owed[s] >= PROTO_CREDIT_STEP) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "umrun.h"
 
@@ -30,6 +31,21 @@ char *format(const char *fmt, ...)
 	return text;
 }
 
+static bool in_line;	/* the program's output stands in the middle of a line of the terminal */
+
+/* mid_line - whether what the program wrote last to a terminal has not ended its line */
+void mid_line(bool is)
+{
+	in_line = is;
+}
+
+/* say - a line on stderr; the terminal may not translate ends of lines now */
+static void say(const char *text)
+{
+	fprintf(stderr, "%sumrun: %s\n", in_line && isatty(STDERR_FILENO) ? "\r\n" : "", text);
+	in_line = false;
+}
+
 /*
  * fail - end umrun with EXIT_UMRUN
  * @what: the thing that went wrong
@@ -46,7 +62,7 @@ void fail(const char *what, const char *value, const char *todo, ...)
 	va_end(ap);
 	terminal_restore();
 	line = format("%s: %s: %s", what, value, text);
-	fprintf(stderr, "umrun: %s\n", line);
+	say(line);
 	result_failed(line);
 	exit(EXIT_UMRUN);
 }
@@ -60,7 +76,7 @@ void notice(const char *fmt, ...)
 	va_start(ap, fmt);
 	text = vformat(fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "umrun: %s\n", text);
+	say(text);
 	free(text);
 }
 

@@ -111,6 +111,7 @@ void options_parse(struct options *o, int argc, char **argv);
 _Noreturn void fail(const char *what, const char *value, const char *todo, ...)
 	__attribute__((format(printf, 3, 4)));
 void notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void mid_line(bool is);
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *must(void *p);
 double now(void);
