@@ -46,6 +46,6 @@ $(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c
 .PHONY: tools-clean
 clean: tools-clean
 tools-clean:
-	@rm -rf build/obj build/umrun build/rootfs build/rootfs.new build/tests
+	@rm -rf build/obj build/umrun build/rootfs build/rootfs.new build/tests build/python
 
 -include $(wildcard build/obj/umrun/*.d)

@@ -60,8 +60,8 @@ def cpus():
         return [0]
     word = gdb.lookup_type("unsigned long").sizeof * 8
     first, last = bits.type.range()
-    online = [n * word + bit for n in range(first, last + 1) for bit in range(word)
-              if int(bits[n]) >> bit & 1]
+    values = {n: int(bits[n]) for n in range(first, last + 1)}
+    online = [n * word + bit for n, value in values.items() for bit in range(word) if value >> bit & 1]
     return online or [0]
 
 

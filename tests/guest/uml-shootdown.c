@@ -227,7 +227,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("uml-shootdown", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/2");
 	suite_add_slow(page_truncated_under_a_writer, RACE_SECONDS);
 	suite_add_slow(fork_beside_a_writing_thread, RACE_SECONDS);
 	return suite_end();

@@ -5,5 +5,5 @@
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
-gdb_suite gather base/1 series/2 +rest -- "$top/build/tests/gdb/gather" /share/facts
+gdb_suite gather series/2 +rest -- "$top/build/tests/gdb/gather" /share/facts
 finish

@@ -321,7 +321,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 		like "$ERR" 'no umrun of yours; none is running' "... and may not attach to another's"
 		kill $PID
 		wait $PID 2>/dev/null
-		rm -f "$share/go"
+		rm -f "$share/go" "$dir/out"
 		$them "$umrun" --kernel "$kernel" --log "$dir/open/log" --share "$share" -- sh -c "$until; exit 8" >"$dir/out" 2>"$dir/err" </dev/null &
 		PID=$!
 		up
