@@ -9,12 +9,7 @@ like "$(gdb -q -nx -batch -x "$top/gdb-scripts/tests/test_pagetable.py" 2>&1)" '
 failed=$(gdb -q -nx -batch -x "$top/gdb-scripts/tests/test_pagetable.py" 2>&1 | grep '^not ok')
 is "$failed" "" "... and they pass"
 
-debug=
-for point in series fixed work; do
-	[ -f "$top/build/points/$point/debug/umlab.info" ] || continue
-	debug=$top/build/points/$point/debug/linux
-	break
-done
+debug=$(first_kernel debug series fixed work)
 workload=$top/build/tests/guest/ptworkload
 if [ -z "$debug" ] || [ ! -x "$workload" ]; then
 	skip "the kernel under gdb" "no debug kernel yet: make kernel P=series F=debug"
@@ -130,18 +125,7 @@ if whole "gdb killed, a terminal that is closed"; then
 	[ $? -eq 137 ]
 	ok $? "gdb killed: umrun ends as gdb ended" "$(cat "$dir/out")"
 	gone "$KIN" "... and none is left"
-	# A terminal that is closed.
-	: >"$dir/screen"
-	script -qfec "$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60" /dev/null >"$dir/screen" </dev/null &
-	for ((i = 0; i < 200; i++)); do
-		grep -q 'hit Breakpoint' "$dir/screen" && break
-		sleep 0.1
-	done
-	KIN=$(family $!)
-	kill -KILL $!
-	wait $! 2>/dev/null
-	[ "$(wc -l <<<"$KIN")" -ge 4 ]
-	ok $? "a terminal that is closed: gdb and the kernel were there" "$KIN"
-	gone "$KIN" "... and are gone"
+	hang_up "a terminal that is closed" 'hit Breakpoint' \
+		"$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60"
 fi
 finish

@@ -6,12 +6,7 @@
 set -u
 . "$(dirname "$0")/umrun-lib.sh"
 
-kernel=
-for point in fixed series base; do
-	[ -f "$top/build/points/$point/sanitize/umlab.info" ] || continue
-	kernel=$top/build/points/$point/sanitize/linux
-	break
-done
+kernel=$(first_kernel sanitize fixed series base)
 if [ -z "$kernel" ]; then
 	echo "1..0 # SKIP no kernel of flavour sanitize yet: make kernel F=sanitize"
 	exit 0
@@ -38,12 +33,10 @@ caught READ_BUDDY_AFTER_FREE '^umrun: kernel: .*KASAN: use-after-free' "a read o
 caught CORRUPT_LIST_ADD '^umrun: kernel: .*WARNING: .*list_debug' "a corrupted list"
 
 # lkdtm has no such error, but a kernel without fixes/0010 has (docs/uml-bugs.md, 8).
-for point in series base; do
-	kernel=$top/build/points/$point/sanitize/linux
-	[ ! -f "${kernel%/*}/umlab.info" ] || break
-done
-if [ -f "${kernel%/*}/umlab.info" ]; then
-	run --timeout 120 --env PT_RECLAIM=$(sed -n 's/^pt_reclaim=//p' "${kernel%/*}/umlab.info") --env POINT=$point \
+kernel=$(first_kernel sanitize series base)
+if [ -n "$kernel" ]; then
+	info=${kernel%/*}/umlab.info
+	run --timeout 120 --env "PT_RECLAIM=$(sed -n 's/^pt_reclaim=//p' "$info")" --env "POINT=$(sed -n 's/^point=//p' "$info")" \
 		--env TESTS=hole_punched_beside_it "$top/build/tests/guest/gather-nested"
 	is "$STATUS $(grep -c '^umrun: kernel: .*WARNING: suspicious RCU usage' <<< "$ERR")" "126 1" "a walk without its lock"
 else

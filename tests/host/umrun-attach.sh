@@ -5,12 +5,7 @@
 set -u
 . "$(dirname "$0")/umrun-lib.sh"
 
-debug=
-for point in fixed series work; do
-	[ -f "$top/build/points/$point/debug/umlab.info" ] || continue
-	debug=$top/build/points/$point/debug/linux
-	break
-done
+debug=$(first_kernel debug fixed series work)
 
 # What the guest does until gdb has it: nobody's sleep is long enough on a busy machine.
 share=$dir/share

@@ -5,12 +5,21 @@ top=$(dirname "$(dirname "$here")")
 . "$here/../tap.sh"
 
 umrun=$top/build/umrun
-kernel=
-for point in fixed series base work; do
-	[ -f "$top/build/points/$point/fast/umlab.info" ] || continue
-	kernel=$top/build/points/$point/fast/linux
-	break
-done
+
+# first_kernel FLAVOUR [POINT...]: prints the first kernel of that flavour that is built, at those points.
+first_kernel()
+{
+	local flavour=$1 point
+	shift
+	[ $# -gt 0 ] || set -- fixed series base work
+	for point; do
+		[ -f "$top/build/points/$point/$flavour/umlab.info" ] || continue
+		echo "$top/build/points/$point/$flavour/linux"
+		return
+	done
+}
+
+kernel=$(first_kernel fast)
 if [ -z "$kernel" ] || [ ! -x "$umrun" ]; then
 	echo "1..0 # SKIP no kernel or no build/umrun yet: make tools kernel"
 	exit 0
@@ -81,6 +90,24 @@ gone()
 	done
 	[ -z "$alive" ]
 	ok $? "$2" "still there: $(ps -o pid,args -p "${alive# }" 2>&1)"
+}
+
+# hang_up NAME MARK COMMAND: the command on a terminal that is closed once MARK is there; no process of it is left.
+hang_up()
+{
+	local i kin
+	: >"$dir/screen"
+	script -qfec "$3" /dev/null >"$dir/screen" </dev/null &
+	for ((i = 0; i < 400; i++)); do
+		grep -q "$2" "$dir/screen" && break
+		sleep 0.1
+	done
+	kin=$(family $!)
+	kill -KILL $!
+	wait $! 2>/dev/null
+	[ "$(wc -l <<<"$kin")" -ge 4 ]
+	ok $? "$1: gdb and the kernel were there" "$kin"
+	gone "$kin" "... and are gone"
 }
 
 # json KEY: a value of the last --result $dir/result, as it is written there.

@@ -8,17 +8,7 @@ set -u
 provoke=/sys/kernel/debug/provoke-crash/DIRECT
 fast=$kernel
 
-# first FLAVOUR: prints the first kernel of it.
-first()
-{
-	local point
-	for point in fixed series base work; do
-		[ -f "$top/build/points/$point/$1/umlab.info" ] || continue
-		echo "$top/build/points/$point/$1/linux"
-		return
-	done
-}
-debug=$(first debug) sanitize=$(first sanitize)
+debug=$(first_kernel debug) sanitize=$(first_kernel sanitize)
 
 # stops NAME SCRIPT WHAT CULPRIT: the kernel reports WHAT (regex), and gdb is in that function.
 stops()
@@ -252,18 +242,8 @@ if whole "SIGTERM, SIGHUP"; then
 	after TERM "SIGTERM" 'echo ready; sleep 60' ready
 	after HUP "SIGHUP" 'echo ready; sleep 60' ready
 fi
-: >"$dir/screen"
-script -qfec "TERM=dumb $umrun --kernel $kernel --log $dir/log --gdb-on-fail --gdb-arg=-nx -- sh -c 'echo c >/proc/sysrq-trigger'" /dev/null >"$dir/screen" </dev/null &
-for ((i = 0; i < 400; i++)); do
-	grep -q 'continue goes on' "$dir/screen" && break
-	sleep 0.1
-done
-kin=$(family $!)
-kill -KILL $!
-wait $! 2>/dev/null
-[ "$(wc -l <<<"$kin")" -ge 4 ]
-ok $? "a terminal that is closed while gdb has it: gdb and the kernel were there" "$kin"
-gone "$kin" "... and are gone"
+hang_up "a terminal that is closed while gdb has it" 'continue goes on' \
+	"TERM=dumb $umrun --kernel $kernel --log $dir/log --gdb-on-fail --gdb-arg=-nx -- sh -c 'echo c >/proc/sysrq-trigger'"
 
 for other in --gdb --attach; do
 	run --gdb-on-fail $other true

@@ -69,21 +69,6 @@ static const struct run *choose(const struct options *o, const struct run *runs,
 	return &runs[0];
 }
 
-static char *name_of(pid_t pid)
-{
-	char *path = format("/proc/%d/comm", pid), *line = NULL;
-	FILE *f = fopen(path, "re");
-	size_t room = 0;
-
-	if (!f || getline(&line, &room, f) <= 0)
-		line = must(strdup("?"));
-	line[strcspn(line, "\n")] = '\0';
-	if (f)
-		fclose(f);
-	free(path);
-	return line;
-}
-
 /* Ends umrun when that run can't be attached to, with the reason that gdb would not know. */
 static void check_run(const struct run *run)
 {
@@ -98,7 +83,7 @@ static void check_run(const struct run *run)
 	if (tracer == run->umrun)
 		fail("--attach", number, "its kernel is powering off, and umrun watches that");
 	if (tracer > 0)
-		fail("--attach", number, "another debugger is attached: process %d (%s)", tracer, name_of(tracer));
+		fail("--attach", number, "another debugger is attached: process %d (%s)", tracer, proc_name(tracer));
 	free(number);
 }
 
@@ -140,18 +125,6 @@ static char *symbol_file(const struct run *run, long inside)
 	return format("/proc/%ld/exe", inside);
 }
 
-static bool stands(pid_t kernel)
-{
-	char *path = format("/proc/%d/stat", kernel), line[128] = "", *state;
-	FILE *f = fopen(path, "re");
-	bool yes = f && fgets(line, sizeof(line), f) && (state = strrchr(line, ')')) && state[1] && state[2] == 't';
-
-	if (f)
-		fclose(f);
-	free(path);
-	return yes;
-}
-
 /*
  * Have gdb stop the kernel, as Ctrl-C does. A gdb that is told to end while the kernel runs may leave
  * a breakpoint's trap behind, which is a panic.
@@ -162,7 +135,7 @@ static void stop_kernel(pid_t gdb, pid_t kernel, struct pollfd *end)
 
 	kill(gdb, SIGINT);
 	for (int i = 0; i < STOP_MS / LOOK_MS && still < STILL; i++) {
-		still = stands(kernel) ? still + 1 : 0;
+		still = proc_state(kernel) == 't' ? still + 1 : 0;
 		if (poll(end, 1, LOOK_MS) > 0)
 			return;
 	}

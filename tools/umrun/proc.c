@@ -32,6 +32,40 @@ long proc_number(pid_t pid, const char *key)
 	return number;
 }
 
+/* The first line of a file of /proc/PID without its end; "" if there is none. The caller frees it. */
+static char *first_line(pid_t pid, const char *file)
+{
+	char *path = format("/proc/%d/%s", pid, file), *line = NULL;
+	FILE *f = fopen(path, "re");
+	size_t room = 0;
+
+	if (!f || getline(&line, &room, f) <= 0) {
+		free(line);
+		line = must(strdup(""));
+	}
+	line[strcspn(line, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	free(path);
+	return line;
+}
+
+/* proc_name - the process's name; "" if there is none. The caller frees it. */
+char *proc_name(pid_t pid)
+{
+	return first_line(pid, "comm");
+}
+
+/* proc_state - the letter of the process's state, 't' where a tracer has stopped it; '\0': no such process */
+char proc_state(pid_t pid)
+{
+	char *line = first_line(pid, "stat"), *end = strrchr(line, ')');
+	char state = end && end[1] ? end[2] : '\0';
+
+	free(line);
+	return state;
+}
+
 /* proc_same - is that file of both processes the same, such as "ns/pid"? */
 bool proc_same(pid_t one, pid_t other, const char *file)
 {

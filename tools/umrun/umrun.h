@@ -283,6 +283,8 @@ void onfail_last_words(void);
 
 /* proc.c */
 long proc_number(pid_t pid, const char *key);
+char *proc_name(pid_t pid);
+char proc_state(pid_t pid);
 bool proc_same(pid_t one, pid_t other, const char *file);
 
 /* debug.c */
