@@ -5,7 +5,8 @@
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 2
-races=$top/gdb-scripts/races
+WHAT=race FOLDER=$top/gdb-scripts/races ENDING=.race
+. "$top/tools/gdb-files.sh"
 
 usage()
 {
@@ -20,58 +21,43 @@ Exit status: 0 all went as written; 1 one did not, or the kernel or gdb failed; 
 END
 }
 
-die()
-{
-	printf 'race: %s\n' "$1" >&2
-	exit 2
-}
-
-# names: of all races, one a line.
-names()
-{
-	(cd "$races" && ls -- *.race) | sed 's/\.race$//'
-}
-
 list()
 {
 	local name
 
 	for name in $(names); do
-		printf '%-12s %s (%s)\n' "$name" "$(sed -n 's/^@race //p' "$races/$name.race")" "$(points "$name")"
+		printf '%-12s %s (%s)\n' "$name" "$(sed -n 's/^@race //p' "$FOLDER/$name.race")" "$(points "$name")"
 	done
 	echo
 	echo "make race R=NAME makes one happen, R=NAME@POINT at another point; STEP=1 asks each time before somebody runs."
 }
 
-# setting NAME KEY DEFAULT: of the script's @run line.
-setting()
+# run_line NAME: what the script's @run says.
+run_line()
 {
-	local run value
-
-	run=$(sed -n 's/^@run //p' "$races/$1.race")
-	value=$(sed -n "s/^\(.* \)\{0,1\}$2=\([^ ]*\).*/\2/p" <<< "${run%%program=*}")
-	echo "${value:-$3}"
+	sed -n 's/^@run //p' "$FOLDER/$1.race"
 }
 
 # points NAME: those that the script is for, with blanks between.
 points()
 {
-	setting "$1" points series | tr , ' '
+	setting "$(run_line "$1")" points series | tr , ' '
 }
 
 # race NAME@POINT MODE: one gdb. A parked CPU passes no quiescent state: RCU must not take that for a stall.
 race()
 {
-	local name=${1%@*} point=${1#*@} dir program append gdb_args
+	local name=${1%@*} point=${1#*@} run dir program append gdb_args
 
-	dir=$("$top/uml/kernel.sh" "$point" "$(setting "$name" flavour debug)" | tail -n 1) && [ -n "$dir" ] || return 1
-	read -r -a program <<< "$(sed -n 's/^@run .*program=//p' "$races/$name.race")"
+	run=$(run_line "$name")
+	dir=$("$top/uml/kernel.sh" "$point" "$(setting "$run" flavour debug)" | tail -n 1) && [ -n "$dir" ] || return 1
+	read -r -a program <<< "${run#*program=}"
 	program[0]=$top/build/tests/${program[0]}
-	append=$(setting "$name" append "")
+	append=$(setting "$run" append "")
 	gdb_args=(-x "$top/gdb-scripts/umlab.py" -ex "pt-race $name $2")
 	# Without a person gdb would go on to the end of its input.
 	[ -t 0 ] || gdb_args=(-batch "${gdb_args[@]}")
-	"$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting "$name" cpus 2)" \
+	"$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting "$run" cpus 2)" \
 		--append "rcupdate.rcu_cpu_stall_suppress=1 ${append//,/ }" \
 		--gdb "${gdb_args[@]/#/--gdb-arg=}" -- "${program[@]}"
 }
@@ -90,23 +76,10 @@ places()
 	done
 }
 
-check()
+# check_race NAME@POINT: without a person.
+check_race()
 {
-	local place passed=0 failed=0 out began
-
-	for place in $(places "$@"); do
-		began=$SECONDS
-		if out=$(race "$place" check < /dev/null 2>&1); then
-			passed=$((passed + 1))
-			printf 'ok    %-20s %3d s  %s\n' "$place" $((SECONDS - began)) "$(sed -n 's/^=> //p' <<< "$out")"
-		else
-			failed=$((failed + 1))
-			printf 'FAIL  %-20s %3d s\n' "$place" $((SECONDS - began))
-			tail -n 40 <<< "$out"
-		fi
-	done
-	echo "$passed passed, $failed failed"
-	[ $failed -eq 0 ]
+	race "$1" check
 }
 
 CHECK='' MODE=''
@@ -117,7 +90,7 @@ case ${1:-} in
 -*) usage >&2; exit 2 ;;
 esac
 for name; do
-	[ -f "$races/${name%@*}.race" ] || die "$name: no such race: one of: $(names | tr '\n' ' ')"
+	[ -f "$FOLDER/${name%@*}.race" ] || die "$name: no such race: one of: $(names | tr '\n' ' ')"
 	case " $(points "${name%@*}") " in
 	*" ${name#*@} "*) ;;
 	*) [ "${name%@*}" = "$name" ] || die "$name: it is for: $(points "${name%@*}")" ;;
@@ -125,7 +98,8 @@ for name; do
 done
 if [ -n "$CHECK" ]; then
 	[ $# -gt 0 ] || set -- $(names)
-	check "$@"
+	# shellcheck disable=SC2046  # no name has a blank
+	check check_race $(places "$@")
 elif [ $# -eq 0 ]; then
 	list
 else

@@ -5,7 +5,8 @@
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 2
-tours=$(cd "${UMLAB_TOURS:-$top/gdb-scripts/tours}" && pwd) || exit 2
+WHAT=tour FOLDER=$(cd "${UMLAB_TOURS:-$top/gdb-scripts/tours}" && pwd) ENDING=.md || exit 2
+. "$top/tools/gdb-files.sh"
 # What gdb ends with after a part that has another one behind it (umlab/commands/tour.py).
 next_part=10
 
@@ -22,50 +23,29 @@ failed; 2 wrong usage.
 END
 }
 
-die()
-{
-	printf 'tour: %s\n' "$1" >&2
-	exit 2
-}
-
-# names: of all tours, one a line.
-names()
-{
-	(cd "$tours" && ls -- *.md) | sed 's/\.md$//'
-}
-
 list()
 {
 	local name
 
 	for name in $(names); do
-		printf '%-12s %s\n' "$name" "$(sed -n 's/^# //p' "$tours/$name.md" | head -n 1)"
+		printf '%-12s %s\n' "$name" "$(sed -n 's/^# //p' "$FOLDER/$name.md" | head -n 1)"
 	done
 	echo
 	echo "make tour T=NAME starts one; ENTER goes on, any gdb command works in between."
 }
 
-# setting KEY DEFAULT: of the @run line in RUN.
-setting()
-{
-	local value
-
-	value=$(sed -n "s/^\(.* \)\{0,1\}$1=\([^ ]*\).*/\2/p" <<< "${RUN%%program=*}")
-	echo "${value:-$2}"
-}
-
 # part NAME NUMBER RUN: one gdb.
 part()
 {
-	local name=$1 RUN=$3 point flavour dir gdb_args=(-ex "tour $1") program=() append limit=()
+	local run=$3 point flavour dir gdb_args=(-ex "tour $1") program=() append limit=()
 
-	point=$(setting point series)
-	flavour=$(setting flavour debug)
-	append=$(setting append "")
+	point=$(setting "$run" point series)
+	flavour=$(setting "$run" flavour debug)
+	append=$(setting "$run" append "")
 	# A reader takes his time, and the kernel's clock goes on: no grace period that lasts is an error here.
 	append="rcupdate.rcu_cpu_stall_suppress=1${append:+ ${append//,/ }}"
 	export UMLAB_TOUR_PART=$2 UMLAB_TOUR_TREE="$top/build/linux umlab/$point"
-	[[ $RUN != *program=* ]] || read -r -a program <<< "${RUN#*program=}"
+	[[ $run != *program=* ]] || read -r -a program <<< "${run#*program=}"
 	# Without a person nobody ends a kernel that never comes to a stop.
 	[ -z "$ALONE" ] || gdb_args=(-batch "${gdb_args[@]}") limit=(timeout "${UMLAB_TOUR_LIMIT:-120}")
 	if [ ${#program[@]} -eq 0 ]; then
@@ -76,7 +56,7 @@ part()
 	dir=$("$top/uml/kernel.sh" "$point" "$flavour" | tail -n 1) && [ -n "$dir" ] || return 1
 	gdb_args=(-x "$top/gdb-scripts/umlab.py" "${gdb_args[@]}")
 	program[0]=$top/build/tests/${program[0]}
-	"${limit[@]}" "$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting cpus 1)" --append "$append" \
+	"${limit[@]}" "$top/build/umrun" --kernel "$dir/linux" --cpus "$(setting "$run" cpus 1)" --append "$append" \
 		--gdb "${gdb_args[@]/#/--gdb-arg=}" -- "${program[@]}"
 }
 
@@ -90,26 +70,7 @@ tour()
 		status=$?
 		[ $status -eq $next_part ] || return $status
 		number=$((number + 1))
-	done 3< <(sed -n 's/^@run *//p' "$tours/$1.md")
-}
-
-check()
-{
-	local name passed=0 failed=0 out began
-
-	for name; do
-		began=$SECONDS
-		if out=$(tour "$name" < /dev/null 2>&1); then
-			passed=$((passed + 1))
-			printf 'ok    %-12s %3d s\n' "$name" $((SECONDS - began))
-		else
-			failed=$((failed + 1))
-			printf 'FAIL  %-12s %3d s\n' "$name" $((SECONDS - began))
-			tail -n 25 <<< "$out"
-		fi
-	done
-	echo "$passed passed, $failed failed"
-	[ $failed -eq 0 ]
+	done 3< <(sed -n 's/^@run *//p' "$FOLDER/$1.md")
 }
 
 CHECK='' ALONE=''
@@ -119,12 +80,12 @@ case ${1:-} in
 --markdown) ALONE=1; shift; export UMLAB_TOUR_MARKDOWN=1 ;;
 esac
 for name; do
-	[ -f "$tours/$name.md" ] || die "$name: no such tour: one of: $(names | tr '\n' ' ')"
+	[ -f "$FOLDER/$name.md" ] || die "$name: no such tour: one of: $(names | tr '\n' ' ')"
 done
 [ -z "$ALONE" ] || exec < /dev/null
 # Files that a tour names, such as build/life.jsonl, are here; without a person in a folder
 # that goes again, since several may be at it.
-export UMLAB_TOURS=$tours
+export UMLAB_TOURS=$FOLDER
 cd "$top" || exit 2
 if [ -n "$ALONE" ]; then
 	own=$(mktemp -d) || exit 2
@@ -134,7 +95,7 @@ fi
 # shellcheck disable=SC2046  # no name has a blank
 [ -z "$ALONE" ] || [ $# -gt 0 ] || set -- $(names)
 if [ -n "$CHECK" ]; then
-	check "$@"
+	check tour "$@"
 elif [ $# -eq 0 ]; then
 	list
 else

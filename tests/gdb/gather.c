@@ -13,8 +13,6 @@
 #include <inttypes.h>
 #include <linux/membarrier.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -22,19 +20,11 @@
 
 #include "../guest/lib/proc.h"
 #include "gather.h"
+#include "must.h"
 #include "scenario.h"
 
 static const size_t page = 4096;
 static FILE *facts;
-
-/* Ends the program with a message unless what was tried went well. */
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "gather: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 /* Maps @len bytes and writes a byte each @stride. */
 static void map_at(uintptr_t at, size_t len, size_t stride, int flags, int fd)

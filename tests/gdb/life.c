@@ -11,27 +11,17 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../guest/lib/proc.h"
 #include "life.h"
+#include "must.h"
 #include "scenario.h"
 
 static const size_t page = 4096, table = SCENARIO_TABLE;
-
-/* Ends the program with a message unless what was tried went well. */
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "life: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 static char *map_at(uintptr_t at, size_t tables, int prot, int flags, int fd)
 {

@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,6 +24,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "must.h"
 
 #define MARK 4711
 #define PAGE 4096UL
@@ -42,15 +43,6 @@ static char *const base = (char *)0x50000000UL;
 #define MANY 22UL
 
 static int file;
-
-/* Ends the program with a message unless what was tried went well. */
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "race: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 static void mark(size_t number, unsigned long value)
 {

@@ -15,12 +15,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../guest/lib/proc.h"
+#include "must.h"
 #include "scenario.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -28,15 +28,6 @@
 #endif
 
 static const size_t page = 4096;
-
-/* Ends the program with a message unless what was tried went well. */
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "scenario: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 static char *map_at(uintptr_t at, size_t len, int prot, int flags, int fd)
 {

@@ -15,13 +15,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../guest/lib/proc.h"
+#include "must.h"
 #include "scenario.h"
 #include "stale.h"
 
@@ -30,15 +29,6 @@
 static const size_t page = 4096;
 static FILE *facts;
 static sigjmp_buf on_signal;
-
-/* Ends the program with a message unless what was tried went well. */
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "stale: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 static char *map_at(uintptr_t at, size_t len, int flags, int fd)
 {

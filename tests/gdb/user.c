@@ -13,13 +13,13 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "must.h"
 #include "scenario.h"
 
 /* Where no program and no library is. */
@@ -28,14 +28,6 @@
 
 char greeting[] = "hello from user space";
 unsigned long counter;
-
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "user: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 /* Called by parent and child; a breakpoint here must stop the parent only. */
 static __attribute__((noinline)) unsigned long tick(unsigned long by)

@@ -13,12 +13,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "must.h"
 
 #define MARK 4711
 #define PAGE 4096UL
@@ -29,15 +30,6 @@
 static char *const base = (char *)0x50000000UL;
 static pthread_barrier_t barrier;
 static int zeroes, pipe_[2];
-
-/* Ends the program with a message unless what was tried went well. */
-static void must(int good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "walker: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 static void mark(size_t number, unsigned long value)
 {
