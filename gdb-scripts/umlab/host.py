@@ -14,7 +14,7 @@ from collections import Counter, namedtuple
 
 import gdb
 
-from . import census, lists, page, pagetable, swap
+from . import census, lists, page, pagetable, stub, swap
 from .broken import Broken
 
 _PAGE = page.PAGE_SIZE
@@ -172,18 +172,13 @@ def _must_be_stub(mm, pid, lines, memory):
 
 def is_running(mm, pid):
     """Return whether the stub @pid (int) of @mm (struct mm_struct *) runs user code now, gdb's stop or not."""
-    if int(gdb.parse_and_eval("using_seccomp")):
-        return int(_stub_data(mm)["futex"]) == 0  # FUTEX_IN_CHILD
+    if stub.is_seccomp():
+        return stub.has_the_word(mm)
     state = re.search(r"\) (\S)", _read(pid, "stat"))
     return state is not None and state.group(1) not in "tT"
 
 
 # ---- what is due ----
-
-def _stub_data(mm):
-    where = int(mm["context"]["id"]["stack"])
-    return gdb.Value(where).cast(gdb.lookup_type("struct stub_data").pointer()).dereference()
-
 
 def due(mm):
     """Return what is due (Due) for @mm (struct mm_struct *): the marked range, the stub's queue, open gathers."""
@@ -192,7 +187,7 @@ def due(mm):
     # The page of the first byte to that of the last one; where `to` is 0 nothing is marked.
     marked = (first & -_PAGE, last + _PAGE - 1 & -_PAGE) if last else None
     length = int(context["id"]["syscall_data_len"])
-    error = min(length, 0) or min(int(_stub_data(mm)["err"]), 0)
+    error = min(length, 0) or min(int(stub.data(mm)["err"]), 0)
     return Due(marked, _queue(mm, length), int(mm["tlb_flush_pending"]["counter"]),
                int(mm["mm_users"]["counter"]), error)
 
@@ -202,7 +197,7 @@ def _queue(mm, length):
 
     One that is just being filled in has a length of 0, or an entry that still says NEEDSYNC.
     """
-    calls = _stub_data(mm)["syscall_data"]
+    calls = stub.data(mm)["syscall_data"]
     memory = int(gdb.parse_and_eval("physmem_fd"))
     found = []
     for number in range(max(0, min(length, calls.type.range()[1] + 1))):

@@ -20,7 +20,7 @@ import time
 
 import gdb
 
-from . import host, sched, source
+from . import host, sched, source, stub
 from .drive import Drive, Failed, panic_message
 from .racefile import USER_SPOT, BadScript, load, parse  # noqa: F401  pylint: disable=unused-import
 
@@ -109,8 +109,7 @@ def runs_user_code(mm):
     progress in its CPU time.
     """
     pid = host.stub_of(mm)
-    data = gdb.Value(int(mm["context"]["id"]["stack"])).cast(gdb.lookup_type("struct stub_data").pointer())
-    futex = int(data["futex"].address)
+    futex = int(stub.data(mm)["futex"].address)
     began, end = _user_ticks(pid), time.monotonic() + 1
     while time.monotonic() < end:
         if any(gdb.selected_inferior().read_memory(futex, 4).tobytes()):

@@ -408,11 +408,6 @@ _MCONTEXT = ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi",
 _FLAGS = 17
 
 
-class _FrameId:
-    def __init__(self, sp, pc):
-        self.sp, self.pc = sp, pc
-
-
 class _Unwinder(gdb.unwinder.Unwinder):
     """Goes from the stub's signal handler to the program that it interrupted."""
 
@@ -446,7 +441,7 @@ class _Unwinder(gdb.unwinder.Unwinder):
             return None
         # gdb calls a stack corrupt where an older frame lies below a younger one, and the handler's lies higher.
         word = gdb.lookup_type("unsigned long")
-        info = pending.create_unwind_info(_FrameId(gdb.Value(found["rsp"] - word.sizeof).cast(word), pc))
+        info = pending.create_unwind_info(stack.FrameId(gdb.Value(found["rsp"] - word.sizeof).cast(word), pc))
         for name, value in found.items():
             info.add_saved_register(name, gdb.Value(value).cast(word))
         return info

@@ -30,7 +30,8 @@ registers: {name (str): value (int)} that were saved, with rip and rsp; None for
 low, high: ints, high exclusive, where the stack lies; None each if that is not known
 """
 
-_FrameId = namedtuple("_FrameId", "sp pc")
+FrameId = namedtuple("FrameId", "sp pc")
+FrameId.__doc__ = "What gdb knows a frame by (gdb.Values): an unwinder names the frame that it unwinds."
 
 
 class _Unwinder(gdb.unwinder.Unwinder):
@@ -62,7 +63,7 @@ class _Unwinder(gdb.unwinder.Unwinder):
         saved = {name: gdb.Value(value).cast(word) for name, value in self.view.registers.items()}
         # gdb calls a stack corrupt where an older frame lies below a younger one.
         lowest = gdb.Value(self.view.registers["rsp"] - word.sizeof).cast(word)
-        info = pending.create_unwind_info(_FrameId(lowest, gdb.Value(here[1]).cast(word)))
+        info = pending.create_unwind_info(FrameId(lowest, gdb.Value(here[1]).cast(word)))
         for name, value in saved.items():
             info.add_saved_register(name, value)
         return info

@@ -12,7 +12,7 @@ from collections import namedtuple
 
 import gdb
 
-from . import elf, mm as mms, page, pagetable, swap, syscall
+from . import elf, mm as mms, page, pagetable, stub, swap, syscall
 from .command import Problem
 
 # The order of uml_pt_regs.gp[]: the host's struct user_regs_struct (arch/x86/um/user-offsets.c).
@@ -64,11 +64,6 @@ def registers(task):
     return {name: int(words[number]) & _WORD for number, name in enumerate(REGISTERS)}
 
 
-def is_seccomp():
-    """Return whether UML runs user space in seccomp mode; else in ptrace mode: using_seccomp."""
-    return bool(int(gdb.parse_and_eval("using_seccomp")))
-
-
 def at_turn(mm):
     """Return the address (int) of the task that has the stub of @mm (struct mm_struct *) to itself, 0 if none.
 
@@ -83,11 +78,7 @@ def in_user_space(task):
     mm = mms.of_task(task)
     if mm is None or at_turn(mm) != int(task):
         return False
-    return not is_seccomp() or int(_stub_data(mm)["futex"]) == 0  # FUTEX_IN_CHILD
-
-
-def _stub_data(mm):
-    return gdb.Value(int(mm["context"]["id"]["stack"])).cast(gdb.lookup_type("struct stub_data").pointer())
+    return not stub.is_seccomp() or stub.has_the_word(mm)
 
 
 def describe_call(task):

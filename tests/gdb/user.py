@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gdb  # noqa: E402
 
 import lib  # noqa: E402
-from umlab import elf, mm as mms, sched, side, user as model  # noqa: E402
+from umlab import elf, mm as mms, sched, side, stub, user as model  # noqa: E402
 from umlab.commands import user  # noqa: E402
 
 AT, LEN = 0x20000000, lib.LAYOUT["TABLE"]
@@ -256,7 +256,7 @@ lib.fails("a kernel thread", "pt-user 2", "has no user side")
 lib.fails("no such task", "pt-user 99999", "task: 99999: none")
 lib.fails("pt-user do: nothing", "pt-user do", "COMMAND: missing")
 lib.fails("pt-user do: no command", "pt-user do nosuch", "Undefined command")
-if model.is_seccomp():
+if stub.is_seccomp():
     test_attach()
     test_stepping()
     test_detach()

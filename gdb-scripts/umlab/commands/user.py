@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import gdb
 
-from .. import mm as mms, sched, side, source, user
+from .. import mm as mms, sched, side, source, stub, user
 from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_debug,
                        need_process, number, space_of, split, task)
 
@@ -322,7 +322,7 @@ def attach(who):
     Errors: Problem.
     """
     need_user_space(who)
-    if not user.is_seccomp():
+    if not stub.is_seccomp():
         raise Problem("mode", "ptrace", "UML itself traces the process that runs user space, and a process has "
                       "one tracer: boot with seccomp=on (umrun --append seccomp=on); pt-user, pt-user do work as it is")
     here = side.of_task(who)
