@@ -25,7 +25,7 @@ from .drive import Drive, Failed, panic_message
 from .racefile import USER_SPOT, BadScript, load, parse  # noqa: F401  pylint: disable=unused-import
 
 # Seconds that a step has; booting has more (drive.BOOT).
-LIMIT = 20
+LIMIT = 60
 
 
 def location(spot):

@@ -20,7 +20,7 @@ A script is a text file, gdb-scripts/races/NAME.race; docs/races.md has one with
     show? COMMAND                   the same, left out with its `expect`s where gdb has no such command
     expect REGEX                    must match (multi-line) what the last step printed
     let $NAME = EXPRESSION          a gdb variable for later; `let A: $NAME = ...` in A's place
-    limit SECONDS                   time for each step from here on (20; the one that boots has a minute more)
+    limit SECONDS                   time for each step from here on (60; the one that boots has a minute more)
     say TEXT                        printed
     verdict TEXT                    printed at the end: what this has shown
 
