@@ -53,9 +53,10 @@ static void listen_to_log(const struct jail *j, struct klog *log)
 {
 	double until = now() + PATIENCE_MS / 1000.0;
 	struct pollfd p = { j->log, POLLIN, 0 };
+	int wait = PATIENCE_MS;		/* on a busy host the first line may come late */
 
-	while (now() < until && poll(&p, 1, QUIET_MS) > 0 && klog_read(log, j->log))
-		;
+	while (now() < until && poll(&p, 1, wait) > 0 && klog_read(log, j->log))
+		wait = QUIET_MS;
 }
 
 static void print_address(const struct symbols *s, uint64_t addr)
