@@ -50,10 +50,15 @@ static char *first_line(pid_t pid, const char *file)
 	return line;
 }
 
-/* proc_name - the process's name; "" if there is none. The caller frees it. */
+/* proc_name - the process's name; "?" if there is none. The caller frees it. */
 char *proc_name(pid_t pid)
 {
-	return first_line(pid, "comm");
+	char *name = first_line(pid, "comm");
+
+	if (*name)
+		return name;
+	free(name);
+	return must(strdup("?"));
 }
 
 /* proc_state - the letter of the process's state, 't' where a tracer has stopped it; '\0': no such process */
