@@ -199,18 +199,21 @@ def need_process():
         raise Problem("kernel", "runs", "interrupt it first") from None
 
 
+_CAST = re.compile(r"\([^()]*\*\s*\)")
 _OPERATORS = ("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>")
 
 
 def split(text):
     """Return the words of @text (str): blanks inside quotes or brackets do not split.
 
-    Nor do those around an operator.
+    Nor do those around an operator, or behind a cast to a pointer, as gdb prints them.
 
     >>> split("0x1000 + 8 current")
     ['0x1000 + 8', 'current']
     >>> split("(0x1000 + 8) current")
     ['(0x1000 + 8)', 'current']
+    >>> split("0x1000 (struct mm_struct *) 0x60ad7700")
+    ['0x1000', '(struct mm_struct *) 0x60ad7700']
     """
     words, word, depth, quote = [], "", 0, None
     for char in text:
@@ -229,6 +232,9 @@ def split(text):
             continue
         word += char
     words += [word] if word else []
+    for at in range(len(words) - 2, -1, -1):
+        if _CAST.fullmatch(words[at]):
+            words[at:at + 2] = [" ".join(words[at:at + 2])]
     for at in range(len(words) - 2, 0, -1):
         if words[at] in _OPERATORS:
             words[at - 1:at + 2] = [" ".join(words[at - 1:at + 2])]
@@ -251,6 +257,14 @@ def address(text):
 
 
 address.complete = gdb.COMPLETE_EXPRESSION
+
+
+def path(text):
+    """Return @text (str): the path of a file on this host."""
+    return text
+
+
+path.complete = gdb.COMPLETE_FILENAME
 
 
 def span(text):

@@ -41,13 +41,13 @@ event: str, of KINDS; how: str, in words; table: int, address of its ptdesc, Non
 mmu_gather details["tlb"]; details: dict of str: int: mm, pmd, address, tlb, batch, slot, entries (those that
 are not none); waits: bool, its memory is freed with the pages of the mmu_gather details["tlb"]"""
 
-Way = namedtuple("Way", "function text facts when optional exact", defaults=(None, False, False))
+Way = namedtuple("Way", "function text facts when optional exact follows", defaults=(None, False, False, False))
 Way.__doc__ = """One place where an event shows.
 
 function: its name (str); text: of a line in it (str), None for its entry; facts: function
 of an At that returns a list of Fact; when: function that says whether this kernel goes there at all,
 None for always; optional: whether the plan is good without it; exact: whether it needs code in the
-source's order though it has no text"""
+source's order though it has no text; follows: whether JOINED has to follow what comes before"""
 
 
 class Unreadable(Exception):
@@ -302,8 +302,84 @@ def _among_pages(at):
                  {"tlb": int(tlb), "mm": int(tlb["mm"]), "batch": int(batch), "slot": int(batch["nr"])}, True)]
 
 
+class _Joined:
+    """Tables among the pages of mmu_gathers, where nothing in memory tells one from a page (no MMU_GATHER_TABLE_FREE)."""
+
+    _MANY = 1024    # entries of one mmu_gather, from which on those of its past are dropped
+
+    def __init__(self):
+        self._watch = None
+        self._slots = {}    # struct mmu_gather * -> {(batch, slot): table}
+
+    def follow(self):
+        """See each table that joins from now on, by a breakpoint that does not stop."""
+        if not self.follows():
+            self._watch = _Joins(self)
+
+    def follows(self):
+        """Return whether follow() is in effect."""
+        return self._watch is not None and self._watch.is_valid()
+
+    def leave(self):
+        """See no more of them."""
+        if self.follows():
+            self._watch.delete()
+        self._slots.clear()
+
+    def add(self, fact):
+        """@fact (Fact), of _among_pages(), is about to come true."""
+        tlb = fact.details["tlb"]
+        if len(self._slots.get(tlb, ())) >= self._MANY:
+            self._slots[tlb] = {(batch, slot): table for batch, slot, table in self.tables(tlb)}
+        self._slots.setdefault(tlb, {})[fact.details["batch"], fact.details["slot"]] = fact.table
+
+    def tables(self, tlb):
+        """Return [(batch, slot, table)], ints, of those that the struct mmu_gather at @tlb (int) has now."""
+        return [(batch, slot, table) for (batch, slot), table in self._slots.get(tlb, {}).items()
+                if _is_in(batch, slot, table)]
+
+
+def _is_in(batch, slot, table):
+    """Whether the struct mmu_gather_batch at @batch has @table (ints) at @slot: a gather of before may have had it there."""
+    try:
+        return slot < PROBE.number(batch + PROBE.offset("mmu_gather_batch", "nr"), 4) and \
+            PROBE.number(batch + PROBE.offset("mmu_gather_batch", "encoded_pages") + 8 * slot) == table
+    except gdb.MemoryError:
+        return False
+
+
+class _Joins(gdb.Breakpoint):
+    """Tells @joined (_Joined) of each table that joins the pages of an mmu_gather, and goes on."""
+
+    def __init__(self, joined):
+        super().__init__("tlb_remove_table", internal=True)
+        self.silent = True
+        self._joined = joined
+
+    def stop(self):
+        """gdb asks whether to stop here: never."""
+        try:
+            for fact in _among_pages(At(gdb.newest_frame())):
+                self._joined.add(fact)
+        except (Unreadable, gdb.MemoryError):
+            pass    # its end is not seen then
+        return False
+
+
+JOINED = _Joined()
+
+
 def _pages_freed(at):
     return [Fact("freed", "with the pages of its mmu_gather", None, {"tlb": at.number("tlb")})]
+
+
+def _freed_with_pages(at):
+    """At the entry of tlb_batch_pages_flush(): what has joined the pages (JOINED), of the batches that are full or in use."""
+    if not JOINED.follows():
+        raise Unreadable("which of the pages are tables is not followed: set it with `pt-break free`")
+    tlb = at.number("tlb")
+    return [Fact("freed", "with the pages of its mmu_gather", table, {"tlb": tlb, "batch": batch, "slot": slot})
+            for batch, slot, table in JOINED.tables(tlb)]
 
 
 def _goes_alone(at):
@@ -453,7 +529,8 @@ BREAKS = {
         (Way("__tlb_remove_table_free", "__tlb_remove_table(batch->tables[i])", _one_of_batch_freed,
              has_table_batches),
          _ONE_FREED_BY_RCU._replace(optional=True), _ONE_FREED, _GIVEN_BACK, _DEFERRED_FREED),
-        (_JOINS_PAGES, _GIVEN_BACK, _DEFERRED_FREED),
+        (Way("tlb_batch_pages_flush", None, _freed_with_pages, lambda: not has_table_batches(), follows=True),
+         _GIVEN_BACK, _DEFERRED_FREED),
         (Way("tlb_remove_table_rcu", None, _batch_freed_by_rcu, has_table_batches),
          _ONE_FREED_BY_RCU._replace(optional=True), _DEFERRED_FREED),
     ),

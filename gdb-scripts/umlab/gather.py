@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import gdb
 
-from . import lists, page, pagetable, source
+from . import lists, page, pagetable, source, stack
 
 # Flags in the low bits of an encoded page (include/linux/mm_types.h).
 _DELAY_RMAP, _NR_PAGES_NEXT, _ENCODED_BITS = 1, 2, 3
@@ -85,17 +85,17 @@ _EMPTYING = ("tlb_batch_list_free", "tlb_batch_pages_flush", "tlb_table_flush", 
 
 def being_emptied():
     """Return the function (str) by which the innermost gather is being emptied now, None if by none."""
-    frame = source.find_any(gdb.newest_frame(), _EMPTYING)
+    frame = source.find_any(stack.innermost(), _EMPTYING)
     return frame.name().partition(".")[0] if frame is not None else None
 
 
 def innermost(frame=None):
-    """Return the Place of the gather of the innermost frame, from @frame (default: the newest) out, or None.
+    """Return the Place of the gather of the innermost frame, from @frame (default: stack.innermost()) out, or None.
 
     Any variable of type struct mmu_gather or struct mmu_gather * will do, of
     inlined functions too, unless it is optimized out.
     """
-    frame = frame or gdb.newest_frame()
+    frame = frame or stack.innermost()
     passed = []
     for _ in range(source.DEPTH_MAX):
         if frame is None:

@@ -10,8 +10,8 @@ save() writes: JSON lines, a header first, then one event a line, in the order o
     {"life": 1, "event": "allocated", "time": 5.123456, "cpu": 0, "pid": 31, ...}
 """
 
+import contextlib
 import json
-import os
 import signal
 import time
 from collections import Counter, deque, namedtuple
@@ -19,7 +19,7 @@ from collections import Counter, deque, namedtuple
 import gdb
 
 from . import events, page, rcu, source
-from .command import Problem
+from .files import whole_file
 from .events import At
 from .probe import PROBE, Stacks
 
@@ -185,12 +185,10 @@ class Recorder:
         life = self._life_of(fact, stamp, at)
         if life is None:
             return
-        self._place(life, fact.details)
         self._append(life, fact.event, fact.how, stamp, fact.details)
         if fact.waits:
             self._waiting.setdefault(fact.details["tlb"], []).append(fact.table)
-        if fact.event == "freed":
-            del self._alive[fact.table]
+        self._place(life, fact.details)
 
     def _life_of(self, fact, stamp, at):
         """The Life that @fact belongs to, a new one if need be; None for a table of another level."""
@@ -215,11 +213,9 @@ class Recorder:
         return self._begin(table, level)
 
     def _begin(self, table, level):
+        """A new Life of @table; it is known from its first event on: Ctrl-C may come at any time."""
         self._begun += 1
-        life = Life(self._begun, self.run, table, level)
-        self.lives[life.number] = self._newest[table] = self._alive[table] = life
-        self._others.discard(table)
-        return life
+        return Life(self._begun, self.run, table, level)
 
     @staticmethod
     def _place(life, details):
@@ -228,13 +224,18 @@ class Recorder:
         if life.address is None:
             life.address = details.get("address")
             if life.address is None and "pmd" in details and life.mm:
-                life.address = PROBE.served_by(life.mm, details["pmd"])
+                with contextlib.suppress(gdb.MemoryError):  # corrupt upper tables: a place unknown
+                    life.address = PROBE.served_by(life.mm, details["pmd"])
 
     def _append(self, life, kind, how, stamp, details):
         self._sequence += 1
         self.count += 1
         life.events.append(Event(self._sequence, kind, how, *stamp, details))
+        if len(life.events) == 1:
+            self.lives[life.number] = self._newest[life.table] = self._alive[life.table] = life
+            self._others.discard(life.table)
         if life.finished():
+            del self._alive[life.table]
             self._finished.append(life)
             if self.count > self.limit:
                 self._drop()
@@ -307,20 +308,8 @@ class Recorder:
 
         Returns the number of events written (int).  Raises a Problem if it can't be written.
         """
-        path = os.path.abspath(os.path.expanduser(path))
-        # What is no file, such as /dev/stdout, can't be replaced by one; a link stays one.
-        plain = not path.startswith(("/dev/", "/proc/")) and (os.path.isfile(path) or not os.path.exists(path))
-        path = os.path.realpath(path) if plain else path
-        part = f"{path}.{os.getpid()}.part" if plain else path
-        try:
-            with open(part, "w", encoding="utf-8") as file:
-                file.writelines(line + "\n" for line in self.lines())
-            if part != path:
-                os.replace(part, path)
-        except OSError as error:
-            if part != path and os.path.exists(part):
-                os.unlink(part)
-            raise Problem("file", path, error.strerror or str(error)) from None
+        with whole_file(path, "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in self.lines())
         return self.count
 
 

@@ -94,7 +94,7 @@ class BadScript(Exception):
 
 def load(path):
     """Return the Script in the file @path (str); raises BadScript, OSError."""
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         return parse(path, file.read().split("\n"))
 
 

@@ -13,6 +13,7 @@ from collections import namedtuple
 import gdb
 
 from . import lists, page, source, stack, syscall
+from .broken import Broken
 
 # include/linux/sched.h: the bits of __state and exit_state that /proc shows, then those above.
 _REPORT, _REPORT_IDLE = 0x7F, 0x80
@@ -44,12 +45,21 @@ def cpu():
     """Return the number (int) of the guest's CPU that the selected gdb thread is.
 
     UML keeps it in a thread-local variable (arch/um/os-Linux/smp.c); a
-    kernel without SMP has none, and CPU 0 only.
+    kernel without SMP has none, and CPU 0 only, which is UML's first thread.
+    Raises Broken where gdb can't read such variables.
     """
     try:
         return int(gdb.parse_and_eval("__curr_cpu"))
-    except gdb.error:
-        return 0
+    except gdb.error as error:
+        thread = gdb.selected_thread()
+        if thread is None or thread.ptid[0] == thread.ptid[1] or not _has_smp():
+            return 0
+        raise Broken(f"CPU of thread {thread.num}: {error}: gdb needs libthread_db for it: "
+                     "`info auto-load libthread-db`, `show libthread-db-search-path`") from None
+
+
+def _has_smp():
+    return bool(gdb.lookup_static_symbol("__curr_cpu") or gdb.lookup_global_symbol("__curr_cpu"))
 
 
 def cpus():

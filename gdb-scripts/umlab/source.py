@@ -5,6 +5,8 @@ import re
 
 import gdb
 
+from . import stack
+
 # Frames that a look at the stack goes through at most: an unwinder that is lost must end.
 DEPTH_MAX = 512
 
@@ -90,20 +92,15 @@ def on_threads(look):
     Answers None are left out.  A gdb thread is a CPU of the guest; the one that
     was selected, and its frame, are selected again afterwards.
     """
-    selected = gdb.selected_thread()
-    if selected is None:
+    if gdb.selected_thread() is None:
         return []
-    frame = gdb.selected_frame()
     answers = []
-    try:
+    with stack.kept(), stack.own():
         for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.num):
             thread.switch()
             answer = look(gdb.newest_frame())
             if answer is not None:
                 answers.append((thread.num, answer))
-    finally:
-        selected.switch()
-        frame.select()
     return answers
 
 

@@ -139,6 +139,27 @@ class viewing(kept):  # pylint: disable=invalid-name
             raise
 
 
+class own:  # pylint: disable=invalid-name
+    """Context: gdb's frames are those on which the threads really stand, whatever stay() left on."""
+
+    def __init__(self):
+        self._place = None
+
+    def __enter__(self):
+        if _unwinder.view is not None:
+            self._place = _Place()
+            _unwinder.show(None)
+
+    def __exit__(self, *_):
+        if self._place is not None:
+            self._place.restore()
+
+
+def innermost():
+    """Return the innermost frame (gdb.Frame) of what gdb looks at: of the View that stay() left on, if one is."""
+    return frame_at(_first_level())
+
+
 def stay(view, level):
     """Let gdb look at frame @level (int, gdb's number) of @view (View) until back() or the kernel goes on."""
     global _base  # pylint: disable=global-statement
@@ -147,6 +168,11 @@ def stay(view, level):
     _go(view)
     _filter.enabled = _unwinder.enabled
     _show_selected(level)
+
+
+def stays():
+    """Return whether a View is on that stay() left (bool)."""
+    return _base is not None
 
 
 def back():

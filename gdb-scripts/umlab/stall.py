@@ -4,13 +4,36 @@
 The kernel's clock goes on while gdb has it.  After a stop of more than the time-out
 (10 s) in a grace period the kernel would report a stall, which umrun has it panic at.
 kgdb has the same trouble; what its rcu_cpu_stall_reset() (kernel/rcu/tree_stall.h)
-does is done here, at each stop.  This is the one thing that umlab writes into the
-kernel by itself.
+does is done here, at each stop, unless `set umlab-forgive-stalls off`.
 """
 
 import gdb
 
 _FQS_LOOPS = 3      # rcu_cpu_stall_reset()
+
+
+class _ForgiveStalls(gdb.Parameter):
+    """Whether the time in which gdb has stopped the kernel counts for no RCU stall.
+
+    Writes into rcu_state at each stop, as the kernel does for kgdb: rcu_cpu_stall_reset().  On by default."""
+
+    set_doc = "Set whether the time in which gdb has stopped the kernel counts for no RCU stall."
+    show_doc = "Show whether the time in which gdb has stopped the kernel counts for no RCU stall."
+
+    def __init__(self):
+        super().__init__("umlab-forgive-stalls", gdb.COMMAND_DATA, gdb.PARAM_BOOLEAN)
+        self.value = True
+
+    def get_set_string(self):
+        """gdb prints this after `set`."""
+        return ""
+
+    def get_show_string(self, text):
+        """gdb prints this for `show`."""
+        return f"The kernel's RCU stall time-out begins anew at each stop: {text}."
+
+
+_PARAMETER = _ForgiveStalls()
 
 
 def forgive():
@@ -33,7 +56,7 @@ def _stopped(_event):
         with side.selected(side.kernel_number()):
             inferior = gdb.selected_inferior()
             # No process, or a core.
-            if inferior.pid and inferior.threads():
+            if _PARAMETER.value and inferior.pid and inferior.threads():
                 forgive()
     except gdb.error:
         pass    # no such symbols, or the kernel is not there yet

@@ -2,6 +2,7 @@
 """What tours and races share: their own account, with nothing of gdb's between the lines, and a reader who types."""
 
 import contextlib
+import signal
 
 import gdb
 
@@ -21,6 +22,16 @@ def quiet():
     finally:
         for name, value in before:
             gdb.execute(f"set {name} {'on' if value else 'off'}", to_string=True)
+
+
+def asked(prompt):
+    """Return the line (str, stripped) that a reader types at @prompt (str); raises EOFError, and KeyboardInterrupt at once."""
+    # gdb has SIGINT restart the read that input() waits in: Ctrl-C would do nothing until ENTER.
+    signal.siginterrupt(signal.SIGINT, True)
+    try:
+        return input(prompt).strip()
+    finally:
+        signal.siginterrupt(signal.SIGINT, False)
 
 
 def typed(line):

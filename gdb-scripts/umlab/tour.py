@@ -58,7 +58,7 @@ class BadTour(Exception):
 
 def load(path):
     """Return the Tour in the file @path (str); raises BadTour, OSError."""
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         return _Parser(path, file.read().split("\n")).parse()
 
 

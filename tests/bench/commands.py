@@ -19,11 +19,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
 
 MADV_DONTNEED = 4
+# Longer than this, seconds, is too long.
+LIMITS = {"pt-map": 5}
 ROUNDS = int(os.environ.get("UMLAB_ROUNDS", "5"))
 
 
 def measure(commands):
-    """Print a line for each of the @commands (list of str); an error of one ends gdb."""
+    """Print a line for each of the @commands (list of str); an error of one, or one too slow, ends gdb."""
     for command in commands:
         wall, own = [], []
         for _ in range(ROUNDS):
@@ -32,6 +34,8 @@ def measure(commands):
             wall.append(time.monotonic() - begin[0])
             own.append(time.process_time() - begin[1])
         print(f"{command:32} {statistics.median(wall):8.3f} {max(wall):8.3f} {statistics.median(own):8.3f}", flush=True)
+        if statistics.median(wall) > LIMITS.get(command, float("inf")):
+            raise gdb.GdbError(f"bench-gdb: {command}: takes more than {LIMITS[command]} s")
 
 
 def run_to(command, where, condition=None):

@@ -163,7 +163,7 @@ if RECLAIMS:
     later += text
 else:
     later += run_to("FREED")
-freed = re.findall("^free: .*(?:RCU's callback, slot 1 of batch|among the pages).*$", said + later, re.M)
+freed = re.findall("^free: .*(?:RCU's callback, slot 1 of batch|with the pages of its mmu_gather).*$", said + later, re.M)
 lib.equal("free: that table, named by its frame", told("\n".join(freed), "free")[:1], [(unmap[1], None)])
 lib.check("... once by each batch that it was in", len(freed) == len(set(freed)) or not BATCHES, freed)
 gdb.execute("kill", to_string=True)

@@ -165,6 +165,14 @@ go_to("os_idle_sleep")
 says("the idle task", runs_here(KERNEL))
 interrupt()
 on_each_thread("Ctrl-C at an idle guest")
+
+# ---- what is written by itself: that the stop is no RCU stall ----
+for setting, expected in (("off", 7), ("on", -1)):
+    gdb.execute(f"set umlab-forgive-stalls {setting}")
+    gdb.execute("set var rcu_state.jiffies_stall = 7")
+    gdb.execute("stepi", to_string=True)
+    lib.equal(f"umlab-forgive-stalls {setting}", int(gdb.parse_and_eval("(long)rcu_state.jiffies_stall")), expected)
+lib.like("... and says so", "show umlab-forgive-stalls", "begins anew at each stop: on")
 gdb.execute("kill", to_string=True)
 lib.fails("without a process", "pt-here", "pt-here: kernel: not running: ")
 lib.fails("too many arguments", "pt-here 1", "pt-here: ")

@@ -199,12 +199,11 @@ lib.check("in the order of time", [row["time"] for row in rows] == sorted(row["t
 # The limit: the oldest lives that are over go.
 small = Recorder(limit=20)
 for number in range(1, 11):
-    stamp = type("S", (), {})
-    small._begin(number, "pte")
-    small._append(small._alive[number], "allocated", "", (1, 0.0, 0, 0, 1, "x", []), {})
-    small._append(small._alive[number], "populated", "", (1, 0.0, 0, 0, 1, "x", []), {})
+    life = small._begin(number, "pte")
+    small._append(life, "allocated", "", (1, 0.0, 0, 0, 1, "x", []), {})
+    small._append(life, "populated", "", (1, 0.0, 0, 0, 1, "x", []), {})
     if number % 2:
-        small._append(small._alive[number], "freed", "", (1, 0.0, 0, 0, 1, "x", []), {})
+        small._append(life, "freed", "", (1, 0.0, 0, 0, 1, "x", []), {})
 lib.check("the limit drops whole lives, oldest first, none that goes on",
           small.count <= 20 and small.dropped_lives == 2 and sorted(small.lives) == [2, 4, 5, 6, 7, 8, 9, 10],
           f"{small.count} events, {small.dropped_lives} dropped, {sorted(small.lives)}")

@@ -138,6 +138,11 @@ def test_run(expected):
     go_to(OURS, anywhere)
     shows("the callback runs", rf"^being run on CPU \d+ \(gdb thread \d+\): {OURS}\(0x\w+\); ")
     lib.equal("all tables are there still", rcu.waiting_tables(), expected)
+    said = lib.output("rcu-tables")
+    lib.like("... pt-frame shows another stack", "pt-frame 1", "^init, pid 1: S ")
+    lib.equal("... and the callback still runs on this one", lib.output("rcu-tables"), said)
+    lib.like("... by pt-here, too", "pt-here", r", interrupted by RCU: .*\ngdb looks at a task that waits")
+    gdb.execute("pt-frame off", to_string=True)
     for number in range(count):
         go_to("pagetable_dtor", anywhere)
         lib.equal(f"table {number} is being freed", rcu.waiting_tables(), expected[number:])

@@ -217,6 +217,15 @@ LIST
 
 # ---- that it is what the commands print ----
 
+# kernel_of DOCUMENT: the version of the kernel that it shows.
+kernel_of()
+{
+	sed -n 's/.*"kernel": "Linux version \([^ ]*\).*/\1/p' "$1"
+}
+
+locked=$(sed -n 's/.*_\([0-9.]*\)-.*/\1/p' "$top/uml/source.lock" | head -n 1)
+is "$(kernel_of "$doc")" "$locked" "docs/gdb.md is of the kernel in uml/source.lock: make gdb-docs"
+
 if [ ! -f "$top/build/points/series/debug/umlab.info" ] || [ ! -f "$top/build/points/fixed/debug/umlab.info" ] ||
 	[ ! -x "$top/build/tests/gdb/race" ]; then
 	skip "docs/gdb.md from a run" "no such kernels yet: make kernel P=series F=debug, make kernel P=fixed F=debug"
@@ -232,9 +241,8 @@ elif whole "docs/gdb.md from a run"; then
 	[ ${#new[@]} -gt 0 ]
 	ok $? "tools/gdb-docs.sh writes the document" "$(cat "$dir/out")"
 	if [ ${#new[@]} -gt 0 ]; then
-		version='"kernel": "Linux version [^ ]*'
-		if [ "$(grep -o "$version" "$doc")" != "$(grep -o "$version" "${new[0]}")" ]; then
-			skip "docs/gdb.md from a run" "it is of another kernel: $(grep -o "$version" "$doc" | sed 's/.* //')"
+		if [ "$(kernel_of "${new[0]}")" != "$locked" ]; then
+			skip "docs/gdb.md from a run" "it is of another kernel: $locked, of uml/source.lock"
 		else
 			ok $STATUS "docs/gdb.md shows what the commands print now: make gdb-docs" "$OUT"
 		fi

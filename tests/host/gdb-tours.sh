@@ -162,8 +162,8 @@ $madvise
 @if behavior == 12345
 END
 
-# talk TOUR LINE...: types each line when what is on the terminal ends in a prompt, and ^C while the kernel
-# runs; OUT is all that was printed.
+# talk TOUR LINE...: types each line when what is on the terminal ends in a prompt (Ctrl-C: that key, without
+# ENTER), and ^C while the kernel runs; OUT is all that was printed.
 talk()
 {
 	local line before now left name=$1
@@ -192,7 +192,11 @@ talk()
 			sleep 0.1
 		done
 		before=$now
-		printf '%s\n' "$line" >&3
+		if [ "$line" = Ctrl-C ]; then
+			printf '\003' >&3
+		else
+			printf '%s\n' "$line" >&3
+		fi
 	done
 	exec 3>&-
 	wait $!
@@ -211,7 +215,8 @@ like "$OUT" '^\[1/1\] Third' "... and to the next part"
 like "$OUT" 'config PT_RECLAIM' "... which reads source"
 like "$OUT" 'ended with 0' "... to the end"
 if whole "quit, and Ctrl-C on the way"; then
-	talk talk 'quit' 'p 50 + 3' 'quit'
+	talk talk Ctrl-C 'quit' 'p 50 + 3' 'quit'
+	is "$(grep -c '(.*ENTER goes on) ' <<< "$OUT")" 2 "Ctrl-C at the prompt asks again, at once"
 	like "$OUT" '^\$1 = 53' "quit leaves the tour, and gdb is there"
 	like "$OUT" 'ended with 0' "... the next quit leaves gdb"
 	[[ $OUT != *Second* && $OUT != *Third* ]]

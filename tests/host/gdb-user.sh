@@ -27,9 +27,9 @@ export UMLAB_OTHER=$scenario UMLAB_USER
 # The guest's clock goes on while gdb holds it; on a busy host 10 s of that come together, an RCU stall.
 patient=rcupdate.rcu_cpu_stall_suppress=1
 with ptrace $patient
-user user base/1
+user user base/1 +series/1 +fixed/1
 with seccomp $patient seccomp=on
-user user-pie +series/1
+user user-pie +base/1 +series/1
 user user-static-pie +fixed/1
-user user series/2
+user user series/2 +base/2 +fixed/2
 finish

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 import gdb
 
-from .. import events, gather, mm, pagetable, sched
+from .. import events, gather, mm, pagetable, sched, stack
 from ..command import Command, Function, Problem, address, at_kernel, number
 from ..lives import RECORDER
 from ..probe import PROBE
@@ -148,11 +148,13 @@ def place(meaning, condition="", once=False):
     if not found.ways:
         raise _nowhere(meaning, found.missing)
     text = written(clauses).replace("\\", "\\\\").replace('"', '\\"')
+    if any(way.follows for _, way in found.ways):
+        events.JOINED.follow()
     placed = []
     for where, _ in found.ways:
         stop = gdb.Breakpoint(where, temporary=once)
         stop.condition = f'$pt_break("{meaning}", "{text}")'
-        _PLACED[stop.number] = meaning, placed if once else []
+        _PLACED[stop.number] = _Placed(meaning, clauses, placed if once else [])
         placed.append(stop)
     return placed
 
@@ -170,8 +172,10 @@ def _nowhere(meaning, missing):
     return Problem(meaning, "no place in this kernel", "; ".join(missing))
 
 
-# Number of a breakpoint -> (meaning, the breakpoints to delete when it is hit).
-_PLACED = {}
+_Placed = namedtuple("_Placed", "meaning clauses once")
+_Placed.__doc__ = "What a breakpoint is for: meaning (str), clauses (list of Clause), once (list: those to delete when it is hit)."
+
+_PLACED = {}  # number of a breakpoint -> _Placed
 
 
 def look(meaning, frame):
@@ -253,7 +257,7 @@ def describe(meaning, at, fact):
     words = f"{(level or '').upper()} table ptdesc {fact.table:#x}".strip()
     if PROBE.contents(fact.table) is not None:
         words += f", page {PROBE.contents(fact.table):#x}, frame {PROBE.frame(fact.table):#x}"
-    life = RECORDER.newest(fact.table)
+    life = _life_of(fact)
     if start is None and life is not None:
         start = life.address
     if start is not None:
@@ -262,6 +266,14 @@ def describe(meaning, at, fact):
     if life is not None:
         words += f", pt-life #{life.number}"
     return f"{meaning}: {words}: {_what(fact)}: {_who(meaning, at, fact)}"
+
+
+def _life_of(fact):
+    """The Life that pt-life has of the table of @fact, None if that of a table that was there before."""
+    life = RECORDER.newest(fact.table)
+    if life is None or life.ended or life.finished() and not (fact.event == "freed" and RECORDER.places()):
+        return None
+    return life
 
 
 def _what(fact):
@@ -283,14 +295,15 @@ class _Function(Function):
     name = "pt_break"
 
     def value(self, meaning, condition=""):
-        meaning = meaning.string()
-        condition = condition if isinstance(condition, str) else condition.string()
+        meaning = meaning.string(errors="replace")
+        condition = condition if isinstance(condition, str) else condition.string(errors="replace")
         if meaning not in MEANINGS:
             raise Problem("meaning", meaning, f"give {', '.join(MEANINGS)}")
         # What a variable of gdb's is now may be something else next time.
         clauses = parse(meaning, condition) if "$" in condition else \
             _remembered(("condition", meaning, condition), lambda: parse(meaning, condition))
-        at, facts = look(meaning, gdb.newest_frame())
+        with stack.own():
+            at, facts = look(meaning, gdb.newest_frame())
         return any(holds(at, fact, clauses) for fact in _last_of_each(facts))
 
 
@@ -304,11 +317,11 @@ def _stopped(event):
     if not isinstance(event, gdb.BreakpointEvent):
         return
     for stop in event.breakpoints:
-        meaning, once = _PLACED.get(stop.number, (None, []))
-        if meaning is None or not _was_hit(stop):
+        placed = _PLACED.get(stop.number)
+        if placed is None or not _was_hit(stop):
             continue
-        _tell(meaning)
-        for other in once:
+        _tell(placed)
+        for other in placed.once:
             if other.is_valid() and other.number != stop.number:
                 other.delete()
 
@@ -321,18 +334,25 @@ def _was_hit(stop):
         return True  # that is why gdb stopped
 
 
-def _tell(meaning):
-    """Print what happens here."""
+def _tell(placed):
+    """Print what happens here to the tables that the breakpoint of @placed (_Placed) asks for."""
     try:
-        at, facts = look(meaning, gdb.newest_frame())
-        for fact in _last_of_each(facts):
-            print(describe(meaning, at, fact))
+        at, facts = look(placed.meaning, gdb.newest_frame())
+        facts = _last_of_each(facts)
+        # A condition of gdb's own may have replaced that of pt-break.
+        for fact in [fact for fact in facts if holds(at, fact, placed.clauses)] or facts:
+            print(describe(placed.meaning, at, fact))
     except (gdb.error, gdb.GdbError, Problem) as error:
-        print(f"pt-break {meaning}: {error}")
+        print(f"pt-break {placed.meaning}: {error}")
+
+
+def _deleted(stop):
+    if _PLACED.pop(stop.number, None) is not None and not any(p.meaning == "free" for p in _PLACED.values()):
+        events.JOINED.leave()
 
 
 gdb.events.stop.connect(_stopped)
-gdb.events.breakpoint_deleted.connect(lambda stop: _PLACED.pop(stop.number, None))
+gdb.events.breakpoint_deleted.connect(_deleted)
 
 Break()
 _Function()

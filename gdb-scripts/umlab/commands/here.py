@@ -3,7 +3,7 @@
 
 import gdb
 
-from .. import events, meanings, mm, sched, source
+from .. import events, meanings, mm, sched, source, stack
 from ..command import Command
 from ..drive import panic_message
 from .gather import in_use
@@ -24,9 +24,12 @@ class Here(Command):
     name = "pt-here"
 
     def run(self):  # pylint: disable=arguments-differ
+        with stack.own():
+            print(who(source.frames(gdb.newest_frame(), None)))
+        if stack.stays():
+            print("gdb looks at a task that waits, by pt-frame: `pt-frame off` goes back.")
         frame = gdb.selected_frame()
         way = source.frames(frame, None)
-        print(who(source.frames(gdb.newest_frame(), None)))
         print(f"In {source.call(frame)} at {source.place(frame)}:")
         for line in source.excerpt(frame, 1, 1):
             print("  " + line)

@@ -30,8 +30,8 @@ class Life(Command):
     pt-life save FILE   all events as JSON lines, see docs/pt-life.md.  Replaces FILE
     pt-life clear       forget what was recorded
 
-    Each stop takes about 1 ms, a table about 6 of them: docs/pt-life.md has what was measured.  The
-    latest 100000 events are kept.  A life whose beginning was not seen, since `on` came later, says so.
+    A table takes about 6 stops; `pt-life show` says what the record of each took, docs/pt-life.md what
+    was measured of all of it.  The latest 100000 events are kept.  A life whose beginning was not seen, since `on` came later, says so.
 
     In expressions and conditions:
       $pt_life(TABLE)  number of the newest life of that table, 0 if none is recorded

@@ -10,7 +10,7 @@ import gdb
 
 from .. import race, source
 from ..command import Command, Problem, at_kernel, need_debug
-from ..talk import quiet, typed
+from ..talk import asked, quiet, typed
 
 RACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../races")
 
@@ -159,7 +159,7 @@ class Shown:
         self._print(f"\nnext: {step.text}", _DIM)
         while True:
             try:
-                line = input(f"(race {number}/{of}: ENTER goes on) ").strip()
+                line = asked(f"(race {number}/{of}: ENTER goes on) ")
             except (EOFError, KeyboardInterrupt):
                 raise Left from None
             if not line:

@@ -21,7 +21,7 @@ import gdb
 
 from .. import race, source, tour
 from ..command import Command, Problem, errors_told, need_debug
-from ..talk import quiet, typed
+from ..talk import asked, quiet, typed
 
 TOURS = os.environ.get("UMLAB_TOURS") or \
     os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tours")
@@ -216,7 +216,7 @@ class Led:
         """Let the reader type gdb commands until ENTER alone, with @prompt (str); returns False for `quit`."""
         while not self._checking:
             try:
-                line = input(prompt).strip()
+                line = asked(prompt)
             except EOFError:
                 return False
             except KeyboardInterrupt:

@@ -9,7 +9,8 @@ import gdb
 
 from .. import mm as mms, sched, side, source, stub, user
 from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_debug,
-                       need_process, number, space_of, split, task)
+                       need_process, number, path, space_of, split, task)
+from ..files import whole_file
 
 Frame = namedtuple("Frame", "pc function file line")
 Frame.__doc__ = "A frame of user space: pc (int), function, file (str, None if unknown), line (int, 0 if unknown)."
@@ -23,7 +24,7 @@ def need_kernel():
     need_debug()
     need_process()
     try:
-        with open(f"/proc/{gdb.selected_inferior().pid}/stat", encoding="utf-8") as file:
+        with open(f"/proc/{gdb.selected_inferior().pid}/stat", encoding="utf-8", errors="replace") as file:
             state = file.read().rpartition(")")[2].split()[0]
     except OSError:
         return
@@ -101,7 +102,7 @@ class User(_OnKernelSide):
       umlab.user.read(mm, addr, size)   its memory"""
 
     name = "pt-user"
-    arguments = (Argument("TASK", task_here, "current"), Argument("FILE", str, ""))
+    arguments = (Argument("TASK", task_here, "current"), Argument("FILE", path, ""))
 
     def __init__(self):
         # A prefix: its subcommands are commands of their own.
@@ -272,20 +273,17 @@ class _Core(_OnKernelSide):
     TASK  `current` (the default), a pid or a struct task_struct *"""
 
     name = "pt-user core"
-    arguments = (Argument("FILE", str), Argument("TASK", task_here, "current"))
+    arguments = (Argument("FILE", path), Argument("TASK", task_here, "current"))
 
-    def run(self, path, who):  # pylint: disable=arguments-differ
+    def run(self, where, who):  # pylint: disable=arguments-differ
         need_user_space(who)
         if user.in_user_space(who):
             raise Problem("task", sched.describe(who), "is in user space, its registers are not saved: "
                           "attach, then gcore")
-        try:
-            with open(path, "wb") as file:
-                user.write_core(who, file)
-                size = file.tell()
-        except OSError as error:
-            raise Problem("file", path, error.strerror) from None
-        print(f"{path}: {size >> 10} KiB, the user side of {sched.describe(who)}")
+        with whole_file(where, "wb") as file:
+            user.write_core(who, file)
+            size = file.tell()
+        print(f"{where}: {size >> 10} KiB, the user side of {sched.describe(who)}")
 
 
 class _Attach(_OnKernelSide):
@@ -551,6 +549,10 @@ class X(_OnKernelSide):
         if count and len(words) == 1:
             words.append(count)
         return [kind or "x", _SIZES.get(size, 1 if kind == "c" else 8), *super().parse(words)]
+
+    def complete(self, text, word):
+        form = re.match(r"/\S*\s+", text)
+        return super().complete(text[form.end():] if form else text, word)
 
     def run(self, kind, size, addr, count, whose):  # pylint: disable=arguments-differ
         if not 0 < count <= 1 << 16:

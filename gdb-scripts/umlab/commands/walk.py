@@ -85,7 +85,7 @@ class _Entry(Function):
     name = "pt_entry"
 
     def value(self, addr, level, whose="current"):
-        wanted = level.string()
+        wanted = level.string(errors="replace")
         if wanted not in dict(pagetable.LEVELS):
             raise Problem("level", wanted, "give pgd, pud, pmd or pte")
         for step in walk(int(addr) & (1 << 64) - 1, space_of(whose)):
