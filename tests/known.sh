@@ -71,13 +71,20 @@ judge_known()
 	fi
 }
 
-# bugs_like POINT PT_RECLAIM: the point whose known bugs a kernel may have. A tree of the
-# user's (LINUX=) is like the point that its Kconfig amounts to, and as with PATCHES= what
-# comes behind the + may have mended them.
+# bugs_like POINT PT_RECLAIM KERNEL: the point whose known bugs a kernel may have. A point in between, `work`,
+# a tree of the user's, base and series with patches on top are like the one that they amount to by what is in
+# them; what comes behind a + may have mended them.
 bugs_like()
 {
 	case $1 in
-	tree-*) if [ "$2" = y ]; then echo series+tree; else echo base+tree; fi ;;
+	[1-8]* | work* | tree-* | base+* | series+*)
+		if has_our_fixes "$3"; then echo fixed+own; elif [ "$2" = y ]; then echo series+own; else echo base+own; fi ;;
 	*) echo "$1" ;;
 	esac
+}
+
+# has_our_fixes KERNEL: whether UML's own bugs are mended in it (uml/patches/fixes), by a function of 0007.
+has_our_fixes()
+{
+	nm --defined-only "$1" 2> /dev/null | grep -q ' um_tlb_enter_user$'
 }

@@ -24,7 +24,7 @@ all suites in the kernel without a bug, where none may fail.
   --results DIR  write mutants.json, mutants.md and raw outputs there
                  (default build/results)
 
-Exit status: 0 all caught each time, no control failed; 1 else; 2 wrong usage.
+Exit status: 0 all caught each time, no control failed; 1 else; 2 wrong usage; 130 interrupted.
 END
 }
 
@@ -55,6 +55,26 @@ done
 
 mutants() { "$top/uml/mutants.sh" "$@"; }
 
+. "$here/guard.sh"
+CHILD=
+
+# run_child COMMAND...: that, in a process group of its own, which ends with us. Sets STATUS.
+run_child()
+{
+	local guard
+
+	set -m
+	"$@" < /dev/null &
+	CHILD=$!
+	set +m
+	end_with_us "-$CHILD" > /dev/null 2>&1 &
+	guard=$!
+	wait "$CHILD"
+	STATUS=$?
+	CHILD=
+	kill "$guard"
+}
+
 # ---- which ----
 
 # Sets CHOSEN to the mutants asked for.
@@ -76,44 +96,57 @@ choose()
 
 # ---- one run of suites ----
 
-# run_suites KERNEL_DIR CALLED RESULTS_DIR GUEST_DIR OPTION...: status 0 when none failed; else
-# sets BY (WHERE SUITE: TEST) and MESSAGE to the first that did.
+# run_suites KERNEL_DIR CALLED RESULTS_DIR GUEST_DIR OPTION...: status 0 when none failed; 1 with BY
+# (WHERE SUITE: TEST) and MESSAGE set to the first that did; 2 with these where a suite could not be run.
 run_suites()
 {
-	local kernel=$1 called=$2 dir=$3 guest=$4 rc
+	local kernel=$1 called=$2 dir=$3 guest=$4
 
 	shift 4
 	mkdir -p "$dir"
 	rm -f "$dir/check.tap"
-	"$here/run" --stop --jobs "$JOBS" --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
-	rc=$?
-	[ $rc -ne 0 ] || return 0
+	run_child "$here/run" --stop --jobs "$JOBS" --host "$dir/none" --guest "$guest" --results "$dir" "$@" "$called=$kernel" > "$dir/out" 2> "$dir/err"
+	[ $STATUS -ne 0 ] || return 0
 	BY=$(sed -n 's/^not ok [0-9]* - //p' "$dir/check.tap" 2> /dev/null | head -n 1)
 	MESSAGE=$(sed -n '/^not ok/ { n; s/^# *//p; q }' "$dir/check.tap" 2> /dev/null)
 	# tests/run itself failed, which is no catch.
-	[ -n "$BY" ] || die "tests/run $*: status $rc: $(head -n 1 "$dir/err")"
+	[ -n "$BY" ] || die "tests/run $*: status $STATUS: $(head -n 1 "$dir/err")"
+	case $MESSAGE in
+	'umrun: 125 '* | 'printed no TAP'* | 'could not be started'* | 'killed by signal '*) return 2 ;;
+	esac
 	return 1
 }
 
 # now: milliseconds.
 now() { local t=${EPOCHREALTIME//[!0-9]/}; NOW=$((t / 1000)); }
 
-# catch NAME KERNEL_DIR: status 0 and BY, MESSAGE, TOOK (milliseconds) when a suite fails.
+# catch NAME KERNEL_DIR: status 0 and BY, MESSAGE, TOOK (milliseconds) when a suite fails; 1 when none
+# does, or when one can't be run: MESSAGE tells.
 catch()
 {
-	local name=$1 kernel=$2 likely called dir=$RESULTS/mutants/$1 start
+	local name=$1 start rc
 
-	called=${P:-fixed}+$name
 	now; start=$NOW
+	MESSAGE=
+	all_suites "$@"
+	rc=$?
+	now; TOOK=$((NOW - start))
+	[ $rc -eq 1 ]
+}
+
+# all_suites NAME KERNEL_DIR: run_suites() until one is not 0, those that the header names first.
+all_suites()
+{
+	local name=$1 kernel=$2 likely dir=$RESULTS/mutants/$1 called=${P:-fixed}+$1
+
 	while IFS= read -r likely; do
 		# Alone in a folder, so that tests/run doesn't ask all the others for their tests.
 		rm -rf "$dir/guest" && mkdir -p "$dir/guest" &&
 			cp "$GUEST/${likely%%:*}" "$dir/guest/" || die "$name: Caught-by: $likely: no such suite"
-		run_suites "$kernel" "$called" "$dir" "$dir/guest" --test "$likely" || { now; TOOK=$((NOW - start)); return 0; }
+		run_suites "$kernel" "$called" "$dir" "$dir/guest" --test "$likely" || return
 	done < <(mutants field "$name" Caught-by)
-	run_suites "$kernel" "$called" "$dir" "$GUEST" || { now; TOOK=$((NOW - start)); return 0; }
-	run_suites "$kernel" "$called" "$dir" "$GUEST" --modes seccomp/2 || { now; TOOK=$((NOW - start)); return 0; }
-	return 1
+	run_suites "$kernel" "$called" "$dir" "$GUEST" || return
+	run_suites "$kernel" "$called" "$dir" "$GUEST" --modes seccomp/2
 }
 
 # ---- reports ----
@@ -126,7 +159,7 @@ row()
 	local verdict=caught by=$BY message=$MESSAGE seconds
 
 	[ "$2" -eq "$3" ] || verdict="NOT CAUGHT"
-	[ "$2" -gt 0 ] || by=- message=
+	[ "$2" -gt 0 ] || by=-
 	seconds=$(printf '%d.%d' $((TOOK / 1000)) $((TOOK / 100 % 10)))
 	printf '%-10s %d/%d  %-34s %5s s  %s\n' "$verdict" "$2" "$3" "$1" "$seconds" "${by#* }"
 	[ -z "$message" ] || printf '%24s%s\n' '' "${message:0:160}"
@@ -142,7 +175,7 @@ try_mutants()
 {
 	local name kernel i caught
 
-	[ -n "$BUILT" ] || mutants build "${CHOSEN[@]}" > /dev/null
+	[ -n "$BUILT" ] || run_child mutants build "${CHOSEN[@]}" > /dev/null
 	for name in "${CHOSEN[@]}"; do
 		kernel=$(mutants built "$name") || { printf 'NOT BUILT  %s\n' "$name"; BAD=$((BAD + 1)); continue; }
 		caught=0 BY= MESSAGE= TOOK=0
@@ -172,7 +205,16 @@ try_control()
 	BAD=$((BAD + failed)) CONTROL_FAILED=$failed
 }
 
-trap 'rm -f "$RESULTS/mutants.json.tmp" "$RESULTS/mutants.md.tmp"; exit 130' INT TERM
+# interrupted STATUS: ends what runs, and then us.
+interrupted()
+{
+	trap '' INT TERM HUP
+	[ -z "$CHILD" ] || { kill -TERM -- "-$CHILD" 2> /dev/null; wait "$CHILD"; }
+	rm -f "$RESULTS/mutants.json.tmp" "$RESULTS/mutants.md.tmp"
+	exit "$1"
+}
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM HUP
 BAD=0 COMMA= CONTROL_FAILED=0
 choose
 mkdir -p "$RESULTS/mutants" || die "$RESULTS: cannot be made"

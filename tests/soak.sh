@@ -69,11 +69,12 @@ info()
 
 . "$here/modes.sh"
 . "$here/known.sh"
+. "$here/guard.sh"
 APPEND=
 check_modes "$MODES" --modes
 POINT=$(info point) WHERE=$(info point)/$(info flavour) PT_RECLAIM=$(info pt_reclaim)
 [[ $PT_RECLAIM == [yn] ]] || die "$DIR/umlab.info: pt_reclaim: not y or n"
-BUGS=$(bugs_like "$POINT" "$PT_RECLAIM")
+BUGS=$(bugs_like "$POINT" "$PT_RECLAIM" "$DIR/linux")
 mkdir -p "$RESULTS/soak" || die "$RESULTS/soak: cannot be made"
 
 ROUNDS=0 OPERATIONS=0 FAILURES=0 ERRORS=0 CHILD=
@@ -112,7 +113,7 @@ show_failure()
 # slice MODE SECONDS: runs one, counts it. Status 1: it failed.
 slice()
 {
-	local mode=$1 seconds=$2 out rc line
+	local mode=$1 seconds=$2 out rc line guard
 	local -a MODE_OPTIONS
 
 	mode_options "$mode"
@@ -122,9 +123,12 @@ slice()
 		--env "RANDOM_SECONDS=$seconds" --env "RANDOM_FIRST=$FIRST" \
 		--log "${out%.out}.log" -- "$SUITE" < /dev/null > "$out" 2> "${out%.out}.err" &
 	CHILD=$!
+	end_with_us "$CHILD" > /dev/null 2>&1 &
+	guard=$!
 	wait "$CHILD"
 	rc=$?
 	CHILD=
+	kill "$guard"
 	line=$(sed -n 's/^# random: //p' "$out")
 	if [[ $line =~ ^([0-9]+)\ rounds,\ ([0-9]+)\ operations.*\ to\ ([0-9]+)$ ]]; then
 		ROUNDS=$((ROUNDS + BASH_REMATCH[1]))

@@ -65,7 +65,30 @@ kernel tree-1234 y
 soak
 is "$STATUS" 1 "skipped in every mode is no pass"
 is "$(grep -c 'for a reason' <<< "$OUT")" 3 "each mode says why"
-is "$(sort -u "$dir/told" | grep POINT)" "POINT=series+tree" "a tree of the user's may have the bugs of the point that it amounts to"
+is "$(sort -u "$dir/told" | grep POINT)" "POINT=series+own" "a tree of the user's may have the bugs of the point that it amounts to"
+umrun <<< 'echo "# SKIP for a reason"'
+kernel 3 n
+soak
+is "$(sort -u "$dir/told" | grep POINT)" "POINT=base+own" "... a point in between as well"
+umrun <<< 'echo "# SKIP for a reason"'
+kernel work y
+echo 'int um_tlb_enter_user; int main(void) { return 0; }' | gcc -x c -o "$dir/kernel/linux" -
+soak
+is "$(sort -u "$dir/told" | grep POINT)" "POINT=fixed+own" "... and one with the fixes of UML has none of them"
+
+# kill -9 gives it no chance to end the guest itself.
+umrun <<END
+echo \$\$ > $dir/guest
+exec sleep 60
+END
+"$top/tests/soak.sh" --umrun "$dir/umrun" --results "$dir/results" "$dir/kernel" > /dev/null 2>&1 &
+disown
+while [ ! -s "$dir/guest" ]; do sleep 0.1; done
+kill -KILL $!
+left=50
+while kill -0 "$(< "$dir/guest")" 2> /dev/null && [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
+[ $left -gt 0 ]
+ok $? "a guest ends with a soak that was killed"
 
 soak --modes nonsense
 is "$STATUS" 2 "an unknown mode is refused"

@@ -157,7 +157,7 @@ int uml_mended(void)
 
 	if (!point || !*point)
 		return pt_reclaim == 'y';
-	return strncmp(point, "base", 4) && strncmp(point, "series", 6) && !(*point >= '1' && *point <= '8');
+	return strncmp(point, "base", 4) && strncmp(point, "series", 6);
 }
 
 long race_ms(long ms)
