@@ -109,11 +109,37 @@ START_TEST(mapping_goes_meanwhile)
 }
 END_TEST
 
+static void lock_all(void)
+{
+	/* Without faults: they would wait for the monitor, which is us. */
+	if (mlock2(map, LEN, MLOCK_ONFAULT))
+		failed = errno;
+}
+
+START_TEST(mapping_is_locked_meanwhile)
+{
+	pthread_t thread;
+	long vmpte;
+	int rc;
+
+	start(&thread, lock_all);
+	vmpte = vmpte_kb();
+	rc = madvise(map, LEN, MADV_DONTNEED);
+	require(rc == -1 && errno == EINVAL, "madvise of a range that was locked meanwhile: %s, expected EINVAL",
+		rc ? strerror(errno) : "no error");
+	stop(thread);
+	for (size_t i = 0; i < LEN; i += TABLE_SPAN)
+		expect_filled(map + i, PAGE, 1);
+	expect_tables(vmpte, 0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	suite_begin("uffd-split", argc, argv);
 	suite_modes("ptrace/1 seccomp/2");
 	suite_add(mapping_is_split_meanwhile);
 	suite_add(mapping_goes_meanwhile);
+	suite_add(mapping_is_locked_meanwhile);
 	return suite_end();
 }

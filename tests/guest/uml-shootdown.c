@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct common {
 	volatile int stop;
 	volatile unsigned int beats;	/* the writer is at work */
 	volatile unsigned int rounds;	/* what was taken away, how often */
+	volatile uint32_t written, stale;	/* a page was written; it reads as before */
 };
 
 static struct common *share_common(void)
@@ -224,11 +226,92 @@ START_TEST(fork_beside_a_writing_thread)
 }
 END_TEST
 
+/* ---- a copy on write by somebody else: the process must read the copy ---- */
+
+#define OLD 1U
+#define NEW 2U
+
+struct copied {
+	struct common *common;
+	uint32_t *map;
+};
+
+static volatile uint32_t *page_of_round(const struct copied *c)
+{
+	return c->map + c->common->rounds % TABLE_PAGES * (PAGE / sizeof(*c->map));
+}
+
+/* Reads the page of the round all the time. The other says when it has written there. */
+static void read_pages(void *arg)
+{
+	const struct copied *c = arg;
+	struct common *common = c->common;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	run_on(1);
+	while (!common->stop) {
+		uint32_t written = common->written, got = *page_of_round(c);
+
+		if (written && got != NEW)
+			common->stale = 1;
+		common->beats++;
+	}
+}
+
+static void write_there(int pid, volatile uint32_t *page)
+{
+	uint32_t value = NEW;
+	struct iovec from = { &value, sizeof(value) }, to = { (void *)page, sizeof(value) };
+
+	require(process_vm_writev(pid, &from, 1, &to, 1, 0) == sizeof(value), "process_vm_writev: %s", strerror(errno));
+}
+
+/* One process, and each page that it shares with us, once. */
+static void copy_each_page(struct copied *c, double end)
+{
+	struct common *common = c->common;
+	int child;
+
+	common->stop = 0;
+	child = child_start(read_pages, c);
+	do {
+		wait_for_beats(common, 100);
+		write_there(child, page_of_round(c));
+		common->written = 1;
+		wait_for_beats(common, 100);
+		require(!common->stale, "a process read the old contents of page %u after somebody else had written there, to its own copy: its CPU went on using the page of before",
+			common->rounds % (unsigned int)TABLE_PAGES);
+		common->written = 0;
+		wait_for_beats(common, 2);
+		common->rounds++;
+	} while (common->rounds % TABLE_PAGES && (now_ms() < end || (long)common->rounds < race_rounds(0)));
+	common->stop = 1;
+	child_wait(child);
+}
+
+START_TEST(page_copied_under_a_reader)
+{
+	struct copied c = { .common = share_common() };
+	double end = now_ms() + (double)race_ms(RACE_MS);
+
+	c.map = (uint32_t *)map_anon(1);
+	for (size_t page = 0; page < TABLE_PAGES; page++)
+		c.map[page * (PAGE / sizeof(*c.map))] = OLD;
+	run_on(0);
+	do
+		copy_each_page(&c, end);
+	while (now_ms() < end || (long)c.common->rounds < race_rounds(0));
+	require(c.common->rounds > 1 && c.common->beats > 0, "no race: %u copies, %u reads",
+		c.common->rounds, c.common->beats);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	suite_begin("uml-shootdown", argc, argv);
 	suite_modes("seccomp/2");
 	suite_add_slow(page_truncated_under_a_writer, RACE_SECONDS);
 	suite_add_slow(fork_beside_a_writing_thread, RACE_SECONDS);
+	suite_add_slow(page_copied_under_a_reader, RACE_SECONDS);
 	return suite_end();
 }
