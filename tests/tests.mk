@@ -109,7 +109,7 @@ $(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 # What the tests of the gdb commands look at.
 $(patsubst %,$(TESTS_GDB_OUT)/%,$(filter-out user-%,$(TESTS_GDB_PROGRAMS))): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o
 	@mkdir -p $(@D)
-	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $^ -lpthread
+	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $(filter-out %.h,$^) -lpthread
 
 # The same program, loaded elsewhere: pt-user has to find out where.
 $(TESTS_GDB_OUT)/user-pie: TESTS_PIE := -pie -fPIE
@@ -121,7 +121,7 @@ $(TESTS_GDB_OUT)/user-pie $(TESTS_GDB_OUT)/user-static-pie: tests/gdb/user.c
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 	@mkdir -p $(@D)
-	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/broken.d -static -o $@ $^ $(TESTS_LDLIBS)
+	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/broken.d -static -o $@ $(filter-out %.h,$^) $(TESTS_LDLIBS)
 
 TESTS_LINK = $(CC) -static -o $@ $^
 
