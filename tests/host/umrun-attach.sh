@@ -77,7 +77,7 @@ ended()
 begin -- 'exit 5'
 attach $PID -ex 'info threads' -ex bt -ex 'shell sleep 2' -ex "$go"
 status 0 "attached"
-like "$OUT" '^#[0-9]+ .* in (os_idle_sleep|do_idle|userspace)' "... gdb shows where the kernel is, by name"
+like "$OUT" '^#[0-9]+ .* in (os_idle_sleep|do_idle|userspace|new_thread_handler)' "... gdb shows where the kernel is, by name"
 like "$OUT" '^\* 1 .*LWP [0-9]{1,3}\)' "... calls its threads by the numbers that UML knows"
 ended 5 "quitting gdb lets the run go on to the program's status"
 is "$(grep -c 'a debugger is attached' <<<"$ERR")" 1 "... which is said, once"
