@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Description: pt-user shows the program of a task; stepping from it into the kernel and out again.
-# timeout: 300
+# timeout: 1200
 set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
