@@ -11,3 +11,15 @@ end_with_us()
 	wait
 	kill -TERM -- "$1"
 }
+
+# wait_for CHILD TARGET: waits for our child CHILD (PID), meanwhile end_with_us TARGET. Sets STATUS.
+wait_for()
+{
+	local guard
+
+	end_with_us "$2" > /dev/null 2>&1 &
+	guard=$!
+	wait "$1"
+	STATUS=$?
+	kill "$guard"
+}

@@ -61,18 +61,12 @@ CHILD=
 # run_child COMMAND...: that, in a process group of its own, which ends with us. Sets STATUS.
 run_child()
 {
-	local guard
-
 	set -m
 	"$@" < /dev/null &
 	CHILD=$!
 	set +m
-	end_with_us "-$CHILD" > /dev/null 2>&1 &
-	guard=$!
-	wait "$CHILD"
-	STATUS=$?
+	wait_for "$CHILD" "-$CHILD"
 	CHILD=
-	kill "$guard"
 }
 
 # ---- which ----
@@ -143,7 +137,7 @@ all_suites()
 		# Alone in a folder, so that tests/run doesn't ask all the others for their tests.
 		rm -rf "$dir/guest" && mkdir -p "$dir/guest" &&
 			cp "$GUEST/${likely%%:*}" "$dir/guest/" || die "$name: Caught-by: $likely: no such suite"
-		run_suites "$kernel" "$called" "$dir" "$dir/guest" --test "$likely" || return
+		run_suites "$kernel" "$called" "$dir" "$dir/guest" --limit 60 --test "$likely" || return
 	done < <(mutants field "$name" Caught-by)
 	run_suites "$kernel" "$called" "$dir" "$GUEST" || return
 	run_suites "$kernel" "$called" "$dir" "$GUEST" --modes seccomp/2

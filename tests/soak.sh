@@ -113,7 +113,7 @@ show_failure()
 # slice MODE SECONDS: runs one, counts it. Status 1: it failed.
 slice()
 {
-	local mode=$1 seconds=$2 out rc line guard
+	local mode=$1 seconds=$2 out rc line
 	local -a MODE_OPTIONS
 
 	mode_options "$mode"
@@ -123,12 +123,8 @@ slice()
 		--env "RANDOM_SECONDS=$seconds" --env "RANDOM_FIRST=$FIRST" \
 		--log "${out%.out}.log" -- "$SUITE" < /dev/null > "$out" 2> "${out%.out}.err" &
 	CHILD=$!
-	end_with_us "$CHILD" > /dev/null 2>&1 &
-	guard=$!
-	wait "$CHILD"
-	rc=$?
-	CHILD=
-	kill "$guard"
+	wait_for "$CHILD" "$CHILD"
+	rc=$STATUS CHILD=
 	line=$(sed -n 's/^# random: //p' "$out")
 	if [[ $line =~ ^([0-9]+)\ rounds,\ ([0-9]+)\ operations.*\ to\ ([0-9]+)$ ]]; then
 		ROUNDS=$((ROUNDS + BASH_REMATCH[1]))

@@ -16,6 +16,7 @@
 #include "lib/race.h"
 
 #define RACE_MS 400
+#define FEW 12UL	/* more than the mmu_gather holds without a batch page: MMU_GATHER_BUNDLE */
 
 static unsigned long *map;
 
@@ -84,20 +85,30 @@ static void writer_of_even(struct party *me)
 	put_and_look(me, 2 + 2 * party_random(me, TABLE_PAGES / 2 - 1));
 }
 
-/* One race over one table. All that it mapped must be gone from the books afterwards. */
-static void race_for_it(void (*take)(struct party *me))
+/*
+ * A few pages: the lock is dropped once amid them, and once more, to free the last ones, before the
+ * table is looked at again. There the other taker may have had it.
+ */
+static void taker_of_few(struct party *me)
 {
-	const struct party parties[] = {
-		PARTY("taker", take, 0, 10, NULL),
-		PARTY("writer of the first page", writer_of_the_first, URGENT, 25, NULL),
-		PARTY("writer of the last page", writer_of_the_last, URGENT, 25, NULL),
-		PARTY("writer", writer_of_odd, URGENT, 25, NULL),
-		PARTY("busy writer", writer_of_even, 0, 50, NULL),
-	};
+	if (!me->done)
+		inject_start(NULL, 0, EVERY_TIME);
+	race_advise(me, map, FEW * PAGE, MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE");
+	race_advise(me, map, TABLE_SPAN, MADV_DONTNEED, "MADV_DONTNEED");
+}
+
+static void other_taker(struct party *me)
+{
+	race_advise(me, map, TABLE_SPAN, MADV_DONTNEED, "MADV_DONTNEED");
+}
+
+/* One race over one table. All that it mapped must be gone from the books afterwards. */
+static void race_for_it(const struct party *parties, size_t n, int ms)
+{
 	long lost = lost_kb(), vmpte = vmpte_kb();
 
 	map = (unsigned long *)map_tables(1, MAP_SHARED | MAP_ANONYMOUS, -1);
-	race(parties, 5, RACE_MS);
+	race(parties, n, ms);
 	dontneed((char *)map, TABLE_SPAN);
 	lost = lost_kb() - lost;
 	require(lost == 0, "VmRSS counts %ld kB more than the page tables map: %ld pages went away with their tables",
@@ -108,16 +119,41 @@ static void race_for_it(void (*take)(struct party *me))
 		vmpte_kb(), vmpte, expectation());
 }
 
+static void race_with_writers(void (*take)(struct party *me))
+{
+	const struct party parties[] = {
+		PARTY("taker", take, 0, 10, NULL),
+		PARTY("writer of the first page", writer_of_the_first, URGENT, 25, NULL),
+		PARTY("writer of the last page", writer_of_the_last, URGENT, 25, NULL),
+		PARTY("writer", writer_of_odd, URGENT, 25, NULL),
+		PARTY("busy writer", writer_of_even, 0, 50, NULL),
+	};
+
+	race_for_it(parties, 5, RACE_MS);
+}
+
 START_TEST(written_while_it_is_emptied)
 {
-	race_for_it(taker);
+	race_with_writers(taker);
 }
 END_TEST
 
 START_TEST(written_while_the_lock_is_dropped)
 {
-	race_for_it(taker_short_of_memory);
+	race_with_writers(taker_short_of_memory);
 	require(skipped() || inject_hits() > 100, "%d allocations of a batch page failed: the injection missed", inject_hits());
+}
+END_TEST
+
+START_TEST(two_take_the_same_table)
+{
+	static const struct party parties[] = {
+		PARTY("taker of few", taker_of_few, 0, 10, NULL),
+		PARTY("other taker", other_taker, BUSY, 10, NULL),
+	};
+
+	race_for_it(parties, 2, 3 * RACE_MS);
+	require(skipped() || inject_hits() > 10, "%d allocations of a batch page failed: the injection missed", inject_hits());
 }
 END_TEST
 
@@ -127,5 +163,6 @@ int main(int argc, char **argv)
 	suite_modes("ptrace/1 seccomp/2");
 	suite_add_race(written_while_it_is_emptied);
 	suite_add_race(written_while_the_lock_is_dropped);
+	suite_add_race(two_take_the_same_table);
 	return suite_end();
 }
