@@ -30,6 +30,11 @@ function name_of(text,   before)
 	return before
 }
 
+# Behind the lines of an inline function that is in several objects gcov repeats them for each.
+/^-+$/ { again = 0; next }
+/^[A-Za-z_][A-Za-z0-9_.]*:$/ { again = 1; next }
+again { next }
+
 /^(branch|call|function|unconditional) / {
 	if (current != "" && $1 == "branch" && !excluded) {
 		branches[current]++

@@ -185,6 +185,34 @@ START_TEST(failure_in_the_middle_leaves_the_rest)
 }
 END_TEST
 
+START_TEST(bad_range_ends_it)
+{
+	char *map = map_anon(TABLES);
+	const struct iovec v[] = {
+		{ map, TABLE_SPAN },
+		{ map + TABLE_SPAN, 0 },		/* nothing to do is no error */
+		{ map + TABLE_SPAN, TABLE_SPAN },
+		{ map + 2 * TABLE_SPAN + 1, PAGE },	/* not at a page's beginning */
+		{ map + 3 * TABLE_SPAN, TABLE_SPAN },
+	};
+	ssize_t done;
+	long start;
+
+	fill(map, LEN, 1);
+	start = vmpte_kb();
+	done = advise_vector(getpid(), v, 5, MADV_DONTNEED);
+	require(done == 2 * (ssize_t)TABLE_SPAN, "process_madvise did %zd bytes, expected %zu: those before the bad range",
+		done, 2 * TABLE_SPAN);
+	expect_tables(start, -reclaimed(2));
+	expect_filled(map + 2 * TABLE_SPAN, 2 * TABLE_SPAN, 1);
+	done = advise_vector(getpid(), v + 3, 2, MADV_DONTNEED);
+	require(done == -1 && errno == EINVAL, "process_madvise of a bad range alone: %s, expected EINVAL",
+		done < 0 ? strerror(errno) : "no error");
+	expect_zero(map, 2 * TABLE_SPAN);
+	dontneed(map, LEN);
+}
+END_TEST
+
 START_TEST(other_advice_keeps_tables)
 {
 	char *map = map_anon(TABLES);
@@ -249,6 +277,7 @@ int main(int argc, char **argv)
 	suite_add(many_ranges);
 	suite_add(one_page_a_range);
 	suite_add(failure_in_the_middle_leaves_the_rest);
+	suite_add(bad_range_ends_it);
 	suite_add(other_advice_keeps_tables);
 	suite_add(another_process_is_refused);
 	suite_add(round_after_round_does_not_drift);
