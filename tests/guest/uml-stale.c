@@ -149,7 +149,7 @@ START_TEST(table_populated_again_before_the_sync)
 	struct held held;
 
 	fill(map, TABLE_SPAN, SEED);
-	held_start(&held, map, second, TABLE_SPAN);
+	held_start_for_read(&held, map, second, TABLE_SPAN);
 	held_end(&held, msg);
 	expect_nothing_stale(map, TABLE_SPAN - PAGE, 0, HERE);
 }

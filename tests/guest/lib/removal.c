@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -29,23 +32,54 @@ int uffd_watch_removal(char *at, size_t len)
 	return uffd;
 }
 
+/* Whether a thread of this process sleeps, by the third field of its stat. */
+static bool sleeps(pid_t thread)
+{
+	char path[64], state = '?';
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
+	stat = fopen(path, "re");
+	if (stat) {
+		if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
+			state = '?';
+		fclose(stat);
+	}
+	return state == 'S';
+}
+
 static void *advise_both(void *arg)
 {
 	struct held *h = arg;
 	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
+	while (h->reader && !(h->reads && sleeps(h->reader)))
+		sched_yield();
 	h->done = syscall(SYS_process_madvise, self, h->ranges, 2, MADV_DONTNEED, 0);
 	h->error = errno;
 	close(self);
 	return NULL;
 }
 
-void held_start(struct held *h, char *first, char *second, size_t len)
+static void start(struct held *h, char *first, char *second, size_t len)
 {
 	h->ranges[0] = (struct iovec){ first, len };
 	h->ranges[1] = (struct iovec){ second, len };
 	h->uffd = uffd_watch_removal(second, len);
 	require(pthread_create(&h->thread, NULL, advise_both, h) == 0, "pthread_create failed");
+}
+
+void held_start(struct held *h, char *first, char *second, size_t len)
+{
+	h->reader = 0;
+	start(h, first, second, len);
+}
+
+void held_start_for_read(struct held *h, char *first, char *second, size_t len)
+{
+	h->reader = gettid();
+	h->reads = 0;
+	start(h, first, second, len);
 }
 
 void held_wait(struct held *h)
@@ -61,8 +95,8 @@ void held_end(struct held *h, struct uffd_msg *msg)
 {
 	ssize_t len = (ssize_t)(h->ranges[0].iov_len + h->ranges[1].iov_len);
 
-	/* Without held_wait() the reader waits inside read(): there is no sync in between. */
 	require(fcntl(h->uffd, F_SETFL, 0) == 0, "fcntl: %s", strerror(errno));
+	h->reads = 1;
 	require(read(h->uffd, msg, sizeof(*msg)) == sizeof(*msg), "userfaultfd: read: %s",
 		strerror(errno));
 	pthread_join(h->thread, NULL);

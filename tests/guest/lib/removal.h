@@ -25,17 +25,22 @@ struct held {
 	struct iovec ranges[2];
 	int uffd;		/* watches the second range */
 	pthread_t thread;
+	pid_t reader;		/* the thread that has to sleep in held_end() first, or 0 */
+	volatile int reads;	/* its next sleep is that one */
 	ssize_t done;
 	int error;
 };
 
 /*
  * Starts it, on two ranges of `len` bytes, whole pages of private anonymous memory.
+ * held_start_for_read: it begins only when the caller sleeps in the read() of held_end(), so that between
+ * the first range and the arrival of the event in msg nobody of this process is in user code, and UML syncs nothing.
  * held_wait: returns when it sleeps between the two.
  * held_end: reads the event into msg, so that it goes on, waits for its end and checks it.
  * Each fails the test on errors.
  */
 void held_start(struct held *h, char *first, char *second, size_t len);
+void held_start_for_read(struct held *h, char *first, char *second, size_t len);
 void held_wait(struct held *h);
 void held_end(struct held *h, struct uffd_msg *msg);
 
