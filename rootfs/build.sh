@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Lays out the guest's root file system: build.sh INIT FOLDER
-# INIT is PID 1, FOLDER is made anew, whole or not at all.
+# INIT is PID 1; FOLDER and FOLDER.cpio, the initramfs of it, are made anew, whole or not at all.
 set -eu
 
 init=$1 folder=$2
@@ -35,5 +35,8 @@ echo 'root:x:0:0:root:/root:/bin/sh' >"$new/etc/passwd"
 echo 'nobody:x:65534:65534:nobody:/:/bin/false' >>"$new/etc/passwd"
 printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n' >"$new/etc/group"
 echo '127.0.0.1 localhost uml' >"$new/etc/hosts"
-rm -rf "$folder"
+bsdtar --format newc --uid 0 --gid 0 -cf "$new.cpio" -C "$new" . ||
+	fail bsdtar "$new" "see above; it is in the package libarchive-tools"
+rm -rf "$folder" "$folder.cpio"
 mv "$new" "$folder"
+mv "$new.cpio" "$folder.cpio"

@@ -4,9 +4,9 @@
 ROOTFS_INIT := $(addprefix build/obj/rootfs/,init.o orders.o channel.o mailbox.o program.o relay.o proto.o signals.o)
 
 .PHONY: rootfs
-rootfs: build/rootfs/init ## [tool] lay out the guest's root file system
+rootfs: build/rootfs.cpio ## [tool] lay out the guest's root file system
 
-build/rootfs/init: build/obj/rootfs/init rootfs/build.sh
+build/rootfs.cpio: build/obj/rootfs/init rootfs/build.sh
 	rootfs/build.sh $< build/rootfs
 
 build/obj/rootfs/init: $(ROOTFS_INIT)

@@ -40,7 +40,7 @@ kernel() {
 
 # Everything that a measurement depends on.
 fingerprint() {
-	{ cat "$1/umlab.info" "$workload" build/umrun build/rootfs/init; echo "$2"; } | sha256sum | cut -c1-16
+	{ cat "$1/umlab.info" "$workload" build/umrun build/rootfs.cpio; echo "$2"; } | sha256sum | cut -c1-16
 }
 
 # measure POINT O=DIR NAME ARG...: the workload's JSON is in $measured/$POINT-$NAME.json then.

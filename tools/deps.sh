@@ -12,7 +12,8 @@ packages=(
 	debian-archive-keyring apt dpkg		# fetching that
 	ccache					# the second kernel is cheap
 	check libsubunit-dev			# the suites
-	libarchive-dev libjansson-dev libdw-dev libelf-dev pkg-config	# umrun
+	libarchive-dev libjansson-dev libdw-dev libelf-dev	# umrun
+	libbz2-dev liblzma-dev zlib1g-dev libarchive-tools	# ... statically, and its initramfs
 	busybox-static				# the guest's shell
 	gdb binutils				# looking inside
 	util-linux procps			# the host suites

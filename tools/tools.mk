@@ -5,7 +5,9 @@ TOOLS_UMRUN := $(wildcard tools/umrun/*.c)
 # proto.c and signals.c are the guest's PID 1's as well.
 TOOLS_OBJS := $(TOOLS_UMRUN:tools/umrun/%.c=build/obj/umrun/%.o) $(addprefix build/obj/umrun/,proto.o signals.o)
 TOOLS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
-TOOLS_LIBS = $(shell pkg-config --libs libarchive jansson libdw libelf)
+# Static but for libc: the 20 shared libraries behind libarchive and libdw take longer to load than the kernel to find
+# its memory. Of what libarchive could need for other formats nothing is pulled in.
+TOOLS_LIBS := -Wl,-Bstatic -larchive -ljansson -ldw -lelf -lbz2 -llzma -lz -Wl,-Bdynamic
 
 .PHONY: tools doctor demo shell compile_commands
 
@@ -46,6 +48,6 @@ $(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c
 .PHONY: tools-clean
 clean: tools-clean
 tools-clean:
-	@rm -rf build/obj build/umrun build/rootfs build/rootfs.new build/tests build/python
+	@rm -rf build/obj build/umrun build/rootfs build/rootfs.cpio build/rootfs.new* build/tests build/python
 
 -include $(wildcard build/obj/umrun/*.d)

@@ -8,12 +8,12 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,8 +21,8 @@
 
 struct image {
 	struct archive *out;
-	struct strings folders;	/* that are in it already */
-	char *rootfs;
+	struct strings folders;	/* that are in it already, beside those of the rootfs */
+	char *rootfs;		/* the folder that holds what the guest has of its own */
 };
 
 static void put(struct image *img, const char *path, mode_t mode, const void *data, size_t len)
@@ -52,13 +52,22 @@ static char *inside_path(const char *path)
 	return must(strdup(path));
 }
 
+static bool in_rootfs(const struct image *img, const char *path)
+{
+	char *file = format("%s%s", img->rootfs, path);
+	bool is = !access(file, F_OK);
+
+	free(file);
+	return is;
+}
+
 static void put_parents(struct image *img, const char *path)
 {
 	char part[PATH_MAX];
 
 	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (strings_have(&img->folders, part))
+		if (strings_have(&img->folders, part) || in_rootfs(img, part))
 			continue;
 		strings_add(&img->folders, part);
 		put(img, part, S_IFDIR | 0755, NULL, 0);
@@ -95,38 +104,21 @@ static void put_host_file(struct image *img, const char *host)
 	free(path);
 }
 
-static void put_link(struct image *img, const char *host, const char *path)
+/* The guest's own files: one archive that rootfs/build.sh made, and ours goes on behind it. */
+static void put_rootfs(const struct image *img, int fd)
 {
-	char target[PATH_MAX];
-	ssize_t n = readlink(host, target, sizeof(target) - 1);
+	char *file = format("%s.cpio", img->rootfs);
+	int from = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
 
+	if (from < 0)
+		fail("root file system", file, "%s; run 'make rootfs'", strerror(errno));
+	while ((n = sendfile(fd, from, NULL, 1 << 30)) > 0)
+		;
 	if (n < 0)
-		fail("root file system", host, "%s; run 'make rootfs'", strerror(errno));
-	target[n] = '\0';
-	put(img, path, S_IFLNK | 0777, target, n);
-}
-
-static void put_rootfs(struct image *img)
-{
-	char *roots[] = { img->rootfs, NULL };
-	FTS *fts = must(fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL));
-	FTSENT *e;
-
-	while ((e = fts_read(fts))) {
-		const char *path = e->fts_path + strlen(img->rootfs);
-
-		if (e->fts_info == FTS_D && *path) {
-			strings_add(&img->folders, path);
-			put(img, path, S_IFDIR | (e->fts_statp->st_mode & 07777), NULL, 0);
-		} else if (e->fts_info == FTS_F) {
-			put_file(img, e->fts_path, path);
-		} else if (e->fts_info == FTS_SL) {
-			put_link(img, e->fts_path, path);
-		} else if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS) {
-			fail("root file system", e->fts_path, "%s; run 'make rootfs'", strerror(e->fts_errno));
-		}
-	}
-	fts_close(fts);
+		fail("root file system", file, "%s", strerror(errno));
+	close(from);
+	free(file);
 }
 
 /*
@@ -306,16 +298,16 @@ int image_build(const struct options *o, const struct proto_orders *orders)
 {
 	struct image img = { .out = must(archive_write_new()), .rootfs = project_path("rootfs") };
 	int fd = memfd_create("initramfs", MFD_CLOEXEC);
-	char *program, *init = format("%s/init", img.rootfs);
+	char *program;
 
 	if (fd < 0)
 		fail("initramfs", "memfd_create", "%s", strerror(errno));
-	if (access(init, X_OK))
-		fail("root file system", init, "%s; run 'make rootfs'", strerror(errno));
+	put_rootfs(&img, fd);
+	/* 0 bytes a block: each file in one write. */
 	if (archive_write_set_format_cpio_newc(img.out) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(img.out, 0) != ARCHIVE_OK ||
 	    archive_write_open_fd(img.out, fd) != ARCHIVE_OK)
 		fail("initramfs", "libarchive", "%s", archive_error_string(img.out));
-	put_rootfs(&img);
 	program = put_program(&img, o->argv[0]);
 	put_orders(&img, o, *orders, program);
 	if (archive_write_close(img.out) != ARCHIVE_OK)
@@ -324,6 +316,5 @@ int image_build(const struct options *o, const struct proto_orders *orders)
 	check_size(fd, o);
 	free(program);
 	free(img.rootfs);
-	free(init);
 	return fd;
 }

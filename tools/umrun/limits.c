@@ -150,6 +150,7 @@ static int probe_memory(void)
 	int fd, error;
 
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}
@@ -255,21 +256,63 @@ static const struct limit limits[] = {
 	{ "room in build/", check_log_room },
 };
 
+#define LIMITS (sizeof(limits) / sizeof(limits[0]))
+
+/* What the child tells us of one limit. It is a copy of us: its constants are where ours are. */
+struct told {
+	struct finding finding;
+	char value[256];
+};
+
+static int answers = -1;	/* pipe from the child that looks */
+
+static _Noreturn void look(const struct options *o, int to)
+{
+	for (size_t i = 0; i < LIMITS; i++) {
+		struct told t = { .finding = limits[i].check(o) };
+
+		snprintf(t.value, sizeof(t.value), "%s", t.finding.value);
+		if (write(to, &t, sizeof(t)) != sizeof(t))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* limits_begin - look at what this host allows, in a child, while umrun goes on */
+void limits_begin(const struct options *o)
+{
+	int fd[2];
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC))
+		fail("limits", "pipe", "%s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		fail("limits", "fork", "%s", strerror(errno));
+	if (!pid)
+		look(o, fd[1]);
+	close(fd[1]);
+	answers = fd[0];
+}
+
 /*
- * limits_check - end umrun before the boot when this host forbids what it needs
+ * limits_end - end umrun before the boot when this host forbids what it needs
  * What is merely scarce is a notice.
  */
-void limits_check(const struct options *o)
+void limits_end(void)
 {
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		struct finding f = limits[i].check(o);
+	struct told t;
 
-		if (f.grade == BAD)
-			fail(limits[i].name, f.value, "%s", f.cure);
-		if (f.grade == POOR && limits[i].check == check_maps)
-			notice("warning: %s: %s: %s", limits[i].name, f.value, f.cure);
-		free(f.value);
+	for (size_t i = 0; i < LIMITS; i++) {
+		if (read(answers, &t, sizeof(t)) != sizeof(t))
+			fail("limits", limits[i].name, "the check of it died; see 'umrun --doctor'");
+		if (t.finding.grade == BAD)
+			fail(limits[i].name, t.value, "%s", t.finding.cure);
+		if (t.finding.grade == POOR && limits[i].check == check_maps)
+			notice("warning: %s: %s: %s", limits[i].name, t.value, t.finding.cure);
 	}
+	close(answers);
+	wait(NULL);
 }
 
 /* limits_print - all of it, for --doctor; returns the exit status */
@@ -278,7 +321,7 @@ int limits_print(const struct options *o)
 	static const char *const grades[] = { "ok", "low", "MISSING" };
 	int status = 0;
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+	for (size_t i = 0; i < LIMITS; i++) {
 		struct finding f = limits[i].check(o);
 
 		printf("%-7s  %-24s  %s\n", grades[f.grade], limits[i].name, f.value);

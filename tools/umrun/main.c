@@ -112,9 +112,10 @@ int main(int argc, char **argv)
 		boot_print(&args);
 		return 0;
 	}
-	limits_check(&o);
+	limits_begin(&o);
 	s = need_symbols(&k);
 	image = image_build(&o, &orders);
+	limits_end();
 	log = klog_open(&o);
 	announce_run(&o, &k);
 	if (o.gdb || o.on_fail)

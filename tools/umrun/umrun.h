@@ -123,7 +123,8 @@ char *project_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct kernel kernel_find(const struct options *o);
 
 /* limits.c */
-void limits_check(const struct options *o);
+void limits_begin(const struct options *o);
+void limits_end(void);
 int limits_print(const struct options *o);
 
 /* deps.c */
