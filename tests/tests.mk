@@ -15,7 +15,7 @@ TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LIN
 TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series base)
 # The host suites of gdb want debug kernels, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
-TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series base fixed)
+TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series base)
 TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
@@ -50,14 +50,27 @@ check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel c
 	done; \
 	for point in $(TESTS_GDB); do uml/kernel.sh $$point debug >/dev/null || exit 1; done; \
 	$(if $(and $(TESTS_GDB),$(TESTS_KNOWN),$(filter fast,$(F))),uml/mutants.sh build $$(uml/mutants.sh sample 5) >/dev/null || exit 1;) \
-	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') \
+	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $(if $(AGAIN),--save '$(AGAIN)') \
 		--modes '$(TESTS_MODES)' "$$@"
 endif
+
+.PHONY: watch
+watch: ## [test] run the test T=name again on each save, of the kernel's sources (P=work) or the project's; Ctrl-C ends it
+	@[ -n '$(T)' ] || { echo "watch: needs T=name, the name of a test" >&2; exit 2; }
+	@tools/deps.sh watch
+	@MAKE='$(MAKE)' P='$(if $(filter command environment,$(firstword $(origin P))),$(P),$(if $(LINUX),,work))' tests/watch.sh
+
+.PHONY: matrix
+matrix: ## [test] POINTS= x FLAVOURS= x MODES= x SEEDS= as independent jobs: here, or HOSTS=a,b over ssh (WORKERS=N at once on each)
+	@tools/deps.sh matrix
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@POINTS='$(POINTS)' FLAVOURS='$(FLAVOURS)' MODES='$(MODES)' SEEDS='$(SEEDS)' HOSTS='$(HOSTS)' WORKERS='$(WORKERS)' T='$(T)' tests/matrix.sh
 
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
 check-all: TESTS_DIFFERING =
-# The gdb commands in both kernels that have debug information, and all tours.
+# The gdb commands in both kernels that have debug information, at the third point too, and all tours.
+check-all: TESTS_GDB += fixed
 check-all: export UMLAB_GDB_FLAVOURS = debug sanitize
 check-all: export UMLAB_ALL = 1
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode

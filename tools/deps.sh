@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that are missing: as root, or with sudo.
-# Usage: deps.sh [external|coverage|clangd]	with those that make check-external, make coverage or
-#	make compile_commands takes, too
+# Usage: deps.sh [external|coverage|clangd|watch|bench|matrix]	with those that make check-external, make coverage,
+#	make compile_commands, make watch, make bench or make matrix takes, too
 # On another system, or without the right to: says the exact list and stops (exit 1).
 set -eu
 
@@ -11,6 +11,7 @@ packages=(
 	git ca-certificates xz-utils patch perl	# its source and patches
 	debian-archive-keyring apt dpkg		# fetching that
 	ccache					# the second kernel is cheap
+	ninja-build				# and a changed one
 	check libsubunit-dev			# the suites
 	libarchive-dev libjansson-dev libdw-dev libelf-dev	# umrun
 	libbz2-dev liblzma-dev zlib1g-dev libarchive-tools	# ... statically, and its initramfs
@@ -23,6 +24,9 @@ packages=(
 	stress-ng
 )
 [ "${1-}" != clangd ] || packages+=(python3)	# the kernel's script
+[ "${1-}" != watch ] || packages+=(inotify-tools)
+[ "${1-}" != bench ] || packages+=(gnuplot-nox lld jq)
+[ "${1-}" != matrix ] || packages+=(parallel distcc rsync openssh-client)
 [ "${1-}" != coverage ] || packages+=(lcov)	# its HTML report
 
 # dpkg knows some packages under a name with an architecture; one query tells all.

@@ -14,7 +14,7 @@ TOOLS_LIBS := -Wl,-Bstatic -larchive -ljansson -ldw -lelf -lbz2 -llzma -lz -Wl,-
 demo: ## [start] the main job: build the kernels, show what the series does, stop inside it in gdb (FULL=1: every page)
 	@FULL='$(FULL)' tools/demo.sh
 
-tools: build/umrun rootfs ## [tool] build umrun and the guest's root file system
+tools: build/umrun build/changed rootfs ## [tool] build umrun and the guest's root file system
 
 doctor: ## [tool] what this host allows, and the cure for what it doesn't
 	@tools/deps.sh
@@ -36,6 +36,10 @@ build/umrun: $(TOOLS_OBJS)
 	$(CC) -o $@.part $^ $(TOOLS_LIBS)
 	@mv $@.part $@
 
+build/changed: tools/changed.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(TOOLS_CFLAGS)) -o $@ $<
+
 build/obj/umrun/%.o: tools/umrun/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
@@ -48,6 +52,6 @@ $(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c
 .PHONY: tools-clean
 clean: tools-clean
 tools-clean:
-	@rm -rf build/obj build/umrun build/rootfs build/rootfs.cpio build/rootfs.new* build/tests build/python
+	@rm -rf build/obj build/umrun build/changed build/rootfs build/rootfs.cpio build/rootfs.new* build/tests build/python
 
 -include $(wildcard build/obj/umrun/*.d)

@@ -9,7 +9,14 @@ fragments() {
 }
 
 # flavours: their names.
-flavours() { (cd "$UML_DIR/configs" && ls *.config) | sed 's/\.config$//' | grep -v '^base$' | paste -sd' '; }
+flavours() {
+	local f all=
+	for f in "$UML_DIR"/configs/*.config; do
+		f=${f##*/}
+		[ "$f" = base.config ] || all="$all ${f%.config}"
+	done
+	echo "${all# }"
+}
 
 # missing_symbols CONFIG FRAGMENT...: each line of the fragments that CONFIG does not hold.
 # Of several lines about one symbol the last counts: a flavour may overrule base.

@@ -10,10 +10,12 @@
 #   UMLAB_POINT=X   ... in build/points/X, which the next such build uses again
 #   CC=...          the compiler (gcc), run through ccache where that is installed
 #   JOBS=N          how many at once (all processors)
+#   DISTCC_HOSTS=   hosts that compile, too, if distcc is installed; JOBS should count theirs
 . "$(dirname "$0")/lib.sh"
 . "$UML_DIR/git.sh"
 . "$UML_DIR/worktree.sh"
 . "$UML_DIR/kconfig.sh"
+. "$UML_DIR/graph.sh"
 
 P=${1:-fixed}
 F=${2:-fast}
@@ -30,14 +32,13 @@ own_tree() {
 		die "LINUX: $1: it was configured in place, and then Kbuild refuses to build outside it:" \
 			"use a worktree ('git -C $1 worktree add --detach $1-clean'), or run 'make mrproper' there if you can spare its .config"
 	fi
-	POINT=tree-$(printf %s "$SRC" | sha256sum | cut -c1-8)
+	case $SRC in
+	# Beside a kernel of its name ccache knows it as it knows points.
+	"$POINTS"/*/linux) POINT=${SRC#"$POINTS"/} POINT=${POINT%/linux} ;;
+	*) POINT=tree-$(printf %s "$SRC" | sha256sum | cut -c1-8) ;;
+	esac
+	case " $NAMES " in *" $POINT "*) usage "LINUX: $1: that is the point $POINT: use P=$POINT, or edit build/linux" ;; esac
 	OUT=$POINTS/$POINT/$F
-	# Not `describe --dirty`, which rewrites the index of a tree that isn't ours.
-	if SOURCE_TEXT=$(git -C "$SRC" describe --always 2>/dev/null); then
-		[ -z "$(git --no-optional-locks -C "$SRC" status --porcelain -uno 2>/dev/null)" ] || SOURCE_TEXT=$SOURCE_TEXT-dirty
-	else
-		SOURCE_TEXT="no git"
-	fi
 	note "LINUX: $SRC is point $POINT; by its Kconfig it amounts to: $(kconfig_means "$SRC")"
 }
 
@@ -45,15 +46,14 @@ own_tree() {
 our_point() {
 	local commit
 	check_name "$P"
-	"$UML_DIR/tree.sh"
+	# Who edits build/linux waits for nothing that has to do with other points.
+	[ "$P" = work ] && [ -d "$TREE/.git" ] && [ -z "${SOURCE:-}" ] || "$UML_DIR/tree.sh"
 	if [ -n "${PATCHES:-}" ]; then
 		commit=$(patched "$P" "$PATCHES") || exit
 		POINT=${UMLAB_POINT:-${commit% *}} commit=${commit#* }
 	elif [ "$P" = work ]; then
 		POINT=work SRC=$TREE OUT=$BUILD/work-$F
-		mkdir -p "$OUT" "$POINTS/work"
-		ln -sfn "../../work-$F" "$POINTS/work/$F"
-		SOURCE_TEXT=$(g describe --always --dirty --tags)
+		[ "$POINTS/work/$F" -ef "$OUT" ] || { mkdir -p "$OUT" "$POINTS/work"; ln -sfn "../../work-$F" "$POINTS/work/$F"; }
 		return
 	else
 		POINT=$(link_point "$P")
@@ -63,6 +63,18 @@ our_point() {
 	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit") || exit
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/$F
 	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$commit")"
+}
+
+# describe_tree: what a tree that somebody edits is, in a word of git's.
+describe_tree() {
+	local text
+	# Not `describe --dirty`, which rewrites the index of a tree that isn't ours.
+	if text=$(git -C "$SRC" describe --always --tags 2>/dev/null); then
+		[ -z "$(git --no-optional-locks -C "$SRC" status --porcelain -uno 2>/dev/null)" ] || text=$text-dirty
+		echo "$text"
+	else
+		echo "no git"
+	fi
 }
 
 # make_args: sets MAKE_ARGS, what every make in the O= directory is called with. Nothing
@@ -77,6 +89,7 @@ make_args() {
 		MAKE_ARGS+=("CC=ccache $CC" "HOSTCC=ccache $CC")
 		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
 		export CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
+		[ -z "${DISTCC_HOSTS:-}" ] || ! command -v distcc >/dev/null || export CCACHE_PREFIX=distcc
 	else
 		MAKE_ARGS+=("CC=$CC" "HOSTCC=$CC")
 	fi
@@ -120,6 +133,13 @@ stop_make() {
 	exit "$2"
 }
 
+# what_failed: of a log of make's, the compiler's words as they are; else the lines that speak of an error.
+what_failed() {
+	awk '/^make(\[[0-9]+\])?: \*\*\*/ { exit } /^  [A-Z]+ +[^ ]/ { shown = 0 }
+		/^In file included from|: In function |:[0-9]+(:[0-9]+)?: (fatal )?error:/ { shown = 1 } shown { print; n++ }
+		END { exit !n }' "$LOG" || grep -m3 -n -E '(error|Error|\*\*\*|No space left)' "$LOG" || tail -n5 "$LOG"
+}
+
 # run_make ARG...: make with MAKE_ARGS, output to the log; a signal to us ends it too.
 run_make() {
 	local pid
@@ -128,7 +148,7 @@ run_make() {
 	trap 'stop_make $pid 130' INT
 	trap 'stop_make $pid 143' TERM HUP
 	if ! wait $pid; then
-		grep -m3 -n -E '(error|Error|\*\*\*|No space left)' "$LOG" >&2 || tail -n5 "$LOG" >&2
+		what_failed >&2
 		die "make $*: failed: the whole log is $LOG"
 	fi
 	trap - INT TERM HUP
@@ -168,11 +188,16 @@ build_key() {
 	  $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
 }
 
-# up_to_date: true when the kernel is there and nothing it is made from has changed. Trees
-# that people edit are always left to make, which knows better.
+# up_to_date: true when the kernel of a pristine point is there and nothing it is made from has changed.
 up_to_date() {
 	[ "$POINT" != work ] && [ -z "${OWN-}" ] && [ -x "$OUT/linux" ] &&
 		grep -qsx "key=$KEY" "$OUT/umlab.info"
+}
+
+# unchanged: true when the kernel of a tree that people edit is there, and so is each file that it was made from.
+unchanged() {
+	[ -x "$OUT/linux" ] && [ -f "$OUT/umlab.info" ] && [ ! -e "$GRAPH/under-way" ] &&
+		[ -z "$("$CHANGED" -C "$OUT" --since "$GRAPH/started" "$GRAPH/.ninja_deps")" ]
 }
 
 # write_info: OUT/umlab.info, last of all and in one step.
@@ -183,7 +208,7 @@ write_info() {
 		kernelrelease=$(cat "$OUT/include/config/kernel.release")
 		config_sha256=$(sha256_of "$OUT/.config")
 		compiler=$($CC --version | head -n1)
-		source=$SOURCE_TEXT
+		source=${SOURCE_TEXT:-$(describe_tree)}
 		srcdir=$SRC
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
@@ -197,26 +222,71 @@ write_info() {
 SPACE=250
 [ "$F" = fast ] || SPACE=900
 
-# build: the kernel itself.
-build() {
-	local goals=linux
-	T0=$SECONDS
-	[ -x "$OUT/linux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $POINT $F"
-	rm -f "$OUT/umlab.info"
-	: >"$LOG"
-	note "$POINT $F: building (log: ${LOG#"$ROOT"/})"
+# build_by_make: the kernel, as Kbuild builds it, and the graph for the next time.
+build_by_make() {
+	local goals="linux .umlab-env"
 	trap stop_meter EXIT
 	meter &
 	METER=$!
 	configure
-	! grep -q '^CONFIG_GDB_SCRIPTS=y' "$OUT/.config" || goals="linux scripts_gdb"
-	run_make "-j$JOBS" $goals
-	# gdb's index of the kernel before this one (tools/umrun/debug.c).
-	rm -rf "$OUT/gdb-index"
+	! grep -q '^CONFIG_GDB_SCRIPTS=y' "$OUT/.config" || goals="$goals scripts_gdb"
+	run_make "-j$JOBS" "$(graph_env)" $goals
 	stop_meter
 	[ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" >"$LOGS/steps-$F"
+	! command -v ninja >/dev/null || graph_make || true
+}
+
+# build_by_ninja: the same, of a kernel that only lacks what changed in some of its objects. Status 1 when that is
+# not all. The compiler's words come first, and as they are.
+build_by_ninja() {
+	local status=0
+	run_ninja >>"$LOG" || status=$?
+	awk '/^FAILED: / { getline; next } /^(\[[0-9]+\/[0-9]+\] (CC|LINK) |ninja: )/ { next } { print }' "$LOG" >&2
+	[ $status != 0 ] || return 0
+	! grep -q '^ninja: error: ' "$LOG" || { note "$POINT $F: $(sed -n 's/^ninja: error: //p' "$LOG"): make decides"; return 1; }
+	die "$POINT $F: not built: see above"
+}
+
+# run_ninja: graph_build, which a signal to us ends too.
+run_ninja() {
+	local pid
+	graph_build &
+	pid=$!
+	trap 'stop_make $pid 130' INT
+	trap 'stop_make $pid 143' TERM HUP
+	wait $pid || return
+	trap - INT TERM HUP
+}
+
+# built_line: what was built, and how long it took.
+built_line() {
+	local us=$((${EPOCHREALTIME//[!0-9]/} - T0_US))
+	printf '%s %s: built in %d.%d s%s: %s, PT_RECLAIM=%s, %s MB\n' "$POINT" "$F" $((us / 1000000)) $((us % 1000000 / 100000)) "$1" \
+		"$("$OUT/linux" --version 2>/dev/null | tail -n1)" "$(has_symbol "$OUT/.config" PT_RECLAIM)" "$(du -sm "$OUT" | cut -f1)" >&2
+}
+
+# build REASON: the kernel itself: by ninja when there is no reason for make.
+build() {
+	local by=
+	T0=$SECONDS T0_US=${EPOCHREALTIME//[!0-9]/}
+	[ -x "$OUT/linux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $POINT $F"
+	mkdir -p "$GRAPH"
+	graph_clear_interrupted
+	rm -f "$OUT/umlab.info"
+	touch "$GRAPH/under-way"
+	: >"$LOG"
+	if [ -z "$1" ] && build_by_ninja; then
+		by=" by ninja"
+	else
+		[ -z "$1" ] || [ ! -f "$GRAPH/args" ] || note "$POINT $F: $1: make decides"
+		note "$POINT $F: building (log: ${LOG#"$ROOT"/})"
+		build_by_make
+	fi
+	# gdb's index of the kernel before this one (tools/umrun/debug.c).
+	rm -rf "$OUT/gdb-index"
 	write_info
-	note "$POINT $F: built in $(elapsed "$T0") s: $("$OUT/linux" --version 2>/dev/null | tail -n1), PT_RECLAIM=$(has_symbol "$OUT/.config" PT_RECLAIM), $(du -sm "$OUT" | cut -f1) MB"
+	mv "$GRAPH/under-way" "$GRAPH/started"
+	built_line "$by"
 }
 
 [ $# -le 2 ] || usage "too many arguments: kernel.sh [P [F]]"
@@ -226,13 +296,17 @@ OWN=${LINUX:-}
 [ -z "$OWN" ] || [ -z "${PATCHES:-}" ] ||
 	usage "LINUX and PATCHES together: LINUX builds a tree as it is: apply the patches there, with 'git am', and leave PATCHES out"
 if [ -n "$OWN" ]; then own_tree "$OWN"; else our_point; fi
-mkdir -p "$OUT" "$LOGS"
+[ -d "$LOGS" ] || mkdir -p "$LOGS"
 LOG=$LOGS/build-$POINT-$F.log
 lock "$BUILD/.$POINT-$F.lock" "$POINT $F is being built"
 [ -d "$SRC" ] || die "$SRC: removed by 'make clean' meanwhile: run this again"
-mkdir -p "$OUT"
+[ -d "$OUT" ] || mkdir -p "$OUT"
+GRAPH=$OUT/.umlab
 make_args
 KEY=none
 [ "$POINT" = work ] || [ -n "$OWN" ] || KEY=$(build_key)
-up_to_date || build
+if ! up_to_date; then
+	REASON=$(graph_reason)
+	if [ -n "$REASON" ] || [ "$POINT" != work ] && [ -z "$OWN" ] || ! unchanged; then build "$REASON"; fi
+fi
 if [ "$POINT" = work ]; then echo "$POINTS/work/$F"; else echo "$OUT"; fi

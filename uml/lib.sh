@@ -6,8 +6,8 @@
 set -eu -o pipefail
 export LC_ALL=C
 
-UML_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-ROOT=$(dirname "$UML_DIR")
+UML_DIR=$(cd "${BASH_SOURCE[0]%/*}" && pwd -P)
+ROOT=${UML_DIR%/*}
 # The host tests point these at directories of their own.
 BUILD=${UMLAB_BUILD:-$ROOT/build}
 PATCH_DIR=${UMLAB_PATCHES:-$UML_DIR/patches}
@@ -16,7 +16,7 @@ CACHE=${XDG_CACHE_HOME:-${HOME:?"HOME is not set: set it, or XDG_CACHE_HOME"}/.c
 TREE=$BUILD/linux
 POINTS=$BUILD/points
 LOGS=$BUILD/log
-TOOL=$(basename "$0" .sh)
+TOOL=${0##*/} TOOL=${TOOL%.sh}
 
 # A caller's git environment (a hook, a rebase --exec) must not redirect ours.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
@@ -36,8 +36,8 @@ warn() { printf '%s: warning: %s\n' "$TOOL" "$*" >&2; }
 # holds it. WHAT is said while waiting.
 lock() {
 	local fd
-	mkdir -p "$(dirname "$1")" 2>/dev/null && { : >>"$1"; } 2>/dev/null ||
-		die "$1: cannot be written: become the user that owns $(dirname "$1"), or work in a clone of your own"
+	{ [ -d "${1%/*}" ] || mkdir -p "${1%/*}" 2>/dev/null; } && { : >>"$1"; } 2>/dev/null ||
+		die "$1: cannot be written: become the user that owns ${1%/*}, or work in a clone of your own"
 	exec {fd}>>"$1"
 	LOCK_FDS="${LOCK_FDS-} $fd"
 	if ! flock -n "$fd"; then

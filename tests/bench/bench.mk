@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # Benchmarks: of the kernels against each other, and of the gdb commands.
 
+.PHONY: bench
+bench: ## [test] how long the loop takes beside its parts and beside plain make, kunit.py, gdb (QUICK=1: some, in two minutes; ROW='edit null': those)
+	@tools/deps.sh bench
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@exec tests/bench/loop.sh $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds '$(ROUNDS)') $(ROW)
+
 .PHONY: bench-fixes
 bench-fixes: build/tests/bench/mmbench ## [test] what our fixes of UML cost: fixed beside series; ROUNDS=9
 	@tools/deps.sh

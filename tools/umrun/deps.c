@@ -127,7 +127,7 @@ static void collect_elf(const char *program, int fd, struct strings *files)
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ, NULL);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 	linker = elf ? elf_interpreter(elf) : NULL;
 	if (linker) {
 		if (!strings_have(files, linker))

@@ -219,9 +219,13 @@ struct jail jail_start(const struct options *o, const struct kernel *k,
 
 	fflush(NULL);
 	j.init = syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (j.init < 0)
+	if (j.init < 0) {
+		int error = errno;
+
+		limits_end(NULL);
 		fail("namespaces", "clone", "%s; 'umrun --doctor' tells what this host allows",
-		     strerror(errno));
+		     strerror(error));
+	}
 	if (!j.init)
 		run_inside(&c, &w, args->list, enter);
 	close(w.channel[1]);

@@ -265,6 +265,7 @@ struct told {
 };
 
 static int answers = -1;	/* pipe from the child that looks */
+static pid_t looker;
 
 static _Noreturn void look(const struct options *o, int to)
 {
@@ -282,29 +283,36 @@ static _Noreturn void look(const struct options *o, int to)
 void limits_begin(const struct options *o)
 {
 	int fd[2];
-	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC))
 		fail("limits", "pipe", "%s", strerror(errno));
-	pid = fork();
-	if (pid < 0)
+	looker = fork();
+	if (looker < 0)
 		fail("limits", "fork", "%s", strerror(errno));
-	if (!pid)
+	if (!looker)
 		look(o, fd[1]);
 	close(fd[1]);
 	answers = fd[0];
 }
 
 /*
- * limits_end - end umrun before the boot when this host forbids what it needs
- * What is merely scarce is a notice.
+ * limits_end - end umrun when this host forbids what it needs; what is merely scarce is a notice
+ * @log: of the run, which is then none, or NULL
+ * To be called when there is time to wait, before anybody can see a kernel that lacks something; a second time it
+ * does nothing.
  */
-void limits_end(void)
+void limits_end(const struct klog *log)
 {
 	struct told t;
 
+	if (answers < 0)
+		return;
 	for (size_t i = 0; i < LIMITS; i++) {
-		if (read(answers, &t, sizeof(t)) != sizeof(t))
+		bool told = read(answers, &t, sizeof(t)) == sizeof(t);
+
+		if (log && (!told || t.finding.grade == BAD))
+			unlink(klog_path(log));
+		if (!told)
 			fail("limits", limits[i].name, "the check of it died; see 'umrun --doctor'");
 		if (t.finding.grade == BAD)
 			fail(limits[i].name, t.value, "%s", t.finding.cure);
@@ -312,7 +320,8 @@ void limits_end(void)
 			notice("warning: %s: %s: %s", limits[i].name, t.value, t.finding.cure);
 	}
 	close(answers);
-	wait(NULL);
+	answers = -1;
+	waitpid(looker, NULL, 0);
 }
 
 /* limits_print - all of it, for --doctor; returns the exit status */

@@ -115,14 +115,16 @@ int main(int argc, char **argv)
 	limits_begin(&o);
 	s = need_symbols(&k);
 	image = image_build(&o, &orders);
-	limits_end();
 	log = klog_open(&o);
+	if (o.gdb || o.on_fail)
+		limits_end(log);
 	announce_run(&o, &k);
 	if (o.gdb || o.on_fail)
 		debug_prepare(&o, &k);
 	if (o.on_fail)
 		onfail_prepare();
 	j = jail_start(&o, &k, &args, image, o.gdb || o.on_fail ? debug_enter : root_enter);
+	limits_end(log);
 	if (o.on_fail)
 		onfail_begin();
 	close(image);

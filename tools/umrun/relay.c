@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -749,6 +750,7 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 		.debugger.fd = -1,
 		.start = now(), .signals = open_signals(),
 	};
+	struct rusage use;
 
 	memcpy(r.parser.key, orders->key, PROTO_KEY_LEN);
 	if (o->timeout > 0 && !o->gdb)
@@ -762,6 +764,8 @@ void relay_run(struct jail *j, const struct options *o, const struct proto_order
 	terminal_restore();
 	jail_kill(j);
 	out->t_end = now() - r.start;
+	if (!getrusage(RUSAGE_CHILDREN, &use))
+		out->max_rss = use.ru_maxrss;
 	if (r.memory >= 0)
 		close(r.memory);
 	if (r.mailbox >= 0)

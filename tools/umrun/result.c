@@ -64,6 +64,7 @@ static json_t *describe_kernel(const struct options *o, const struct kernel *k,
 	set_text(j, "mode", o->cpus > 1 || (o->append && strstr(o->append, "seccomp=on")) ? "seccomp" : "ptrace");
 	json_object_set_new(j, "mem_bytes", json_integer(o->mem));
 	json_object_set_new(j, "disk_bytes", json_integer(o->disk));
+	json_object_set_new(j, "max_rss_bytes", json_integer((json_int_t)out->max_rss * 1024));
 	json_object_set_new(j, "taint", json_integer(out->taint));
 	json_object_set_new(j, "lock_debugging_off", json_boolean(out->locks_off));
 	json_object_set_new(j, "rcu_stalls", json_integer(out->stalls));

@@ -95,6 +95,7 @@ struct outcome {
 	char *report;		/* what --gdb-on-fail stopped at, or NULL */
 	bool shown;		/* ... and the user has seen it */
 	double t_hello, t_exit, t_end;	/* seconds since the start */
+	long max_rss;		/* KiB that the largest process of the run had at once: the kernel, with guest memory */
 };
 
 /* Who decided the exit status, and why. */
@@ -123,8 +124,9 @@ char *project_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct kernel kernel_find(const struct options *o);
 
 /* limits.c */
+struct klog;
 void limits_begin(const struct options *o);
-void limits_end(void);
+void limits_end(const struct klog *log);
 int limits_print(const struct options *o);
 
 /* deps.c */

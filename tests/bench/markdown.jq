@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0
+# bench.json as the tables that people read.
+def s: if . >= 10000 then "\(. / 1000 | round) s" elif . >= 1000 then "\(. / 100 | round / 10) s" else "\(. | round) ms" end;
+"\(.cpus) CPUs, \(.cpu); \(.compiler); \(.date)",
+"",
+"| what | took | against | took | ratio | goal |",
+"|---|---|---|---|---|---|",
+(.table[] | "| \(.what) | \(.ms | s) | \(.against) | \(.against_ms | s) | \(if .met then "" else "**" end)\(.ratio)\(if .met then "" else "**" end) | <= \(.goal) |"),
+(select(.point_move_ms) | "", "Moving to another point whose kernel is built: \(.point_move_ms | s), nothing is built."),
+(select(.guests | length > 0) | "", "| guests at once | all of them | each | memory each | failed |", "|---|---|---|---|---|",
+	(.guests[] | "| \(.guests) | \(.all_ms | s) | \(.each_ms | s) | \(.each_mib | round) MiB | \(.failed) |"))

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0
+# The rows of the table of `make bench`: sourced by loop.sh. Each row_NAME alternates the two sides of a comparison.
+
+# prepare: the tree to edit and its kernel, an empty program, and a boot by hand: an init that powers off at once.
+prepare()
+{
+	echo "bench: the kernels that are needed" >&2
+	if [ ! -e "$tree/.git" ]; then
+		rm -rf "$tree"
+		git -C build/linux worktree prune
+		git -C build/linux worktree add -q --no-checkout --detach "$top/$tree" umlab/fixed || exit 1
+		git -C "$tree" sparse-checkout set --no-cone --stdin < <(grep -v '^#' uml/configs/sparse)
+	fi
+	git -C "$tree" checkout -q -f --detach umlab/fixed || exit 1
+	LINUX=$tree uml/kernel.sh fixed fast > /dev/null || exit 1
+	gcc -O2 -static -o "$scratch/init" -x c - <<< '#include <sys/reboot.h>
+		int main(void) { return reboot(RB_POWER_OFF); }' || exit 1
+	gcc -O2 -static -o "$scratch/empty" -x c - <<< 'int main(void) { return 0; }' || exit 1
+	rm -rf "$scratch/root" && mkdir -p "$scratch/root/dev" && cp "$scratch/init" "$scratch/root/init" &&
+		bsdtar --format newc -cf "$scratch/root.cpio" -C "$scratch/root" . || exit 1
+	# The first time is longer.
+	loop > "$scratch/run.log" 2>&1 || failed "$test_name"
+}
+
+# loop: what a user types.
+loop() { make --no-print-directory check "T=$test_name" "LINUX=$tree"; }
+
+bare_boot() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1; }
+# ... with the one thing that umrun spares a boot, for who wants to know.
+bare_boot_lpj() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1 "lpj=$(build/umrun --kernel "$kernel/linux" --dry-run true | grep -o 'lpj=[0-9]*' | cut -d= -f2)"; }
+
+# edit FILE N: another line at its end.
+edit() { echo "int umlab_bench_$2;" >> "$tree/mm/$1.c"; }
+
+# The compiler's part and the linker's, each alone: the limit.
+compile_alone()
+{
+	(cd "$kernel" && eval "$(sed -n '1s/^savedcmd_[^ ]* := //p' "mm/.$1.o.cmd" | sed 's/\$\$/$/g; s/^ccache //;
+		s, -o mm/[^ ]*, -o '"$top/$scratch"'/alone.o,; s#-Wp,-MMD,[^ ]*#-Wp,-MMD,'"$top/$scratch"'/alone.d#')")
+}
+link_alone()
+{
+	(cd "$kernel" && gcc -static -Wl,--wrap,malloc -Wl,--wrap,free -Wl,--wrap,calloc -Wl,-m,elf_x86_64 -Wl,-z,noexecstack "$@" \
+		-Wl,--script=arch/um/kernel/vmlinux.lds -o "$top/$scratch/alone" -Wl,--whole-archive vmlinux.a .vmlinux.export.o \
+		init/version-timestamp.o -Wl,--no-whole-archive -lutil -lrt -lpthread)
+}
+
+# plain_make: Kbuild in a folder of its own, with the same configuration; then the same test, by hand.
+plain_make() { make -C "$tree" "O=$top/$scratch/plain" ARCH=um "-j$(nproc)" linux; }
+plain_loop()
+{
+	plain_make && build/umrun --kernel "$scratch/plain/linux" --env PT_RECLAIM=y --env "TESTS=${test_name#*: }" "build/tests/guest/${test_name%%:*}"
+}
+
+row_edit()
+{
+	local file i
+
+	mkdir -p "$scratch/plain"
+	cmp -s "$kernel/.config" "$scratch/plain/.config" || cp "$kernel/.config" "$scratch/plain/.config"
+	if [ -z "$quick" ]; then
+		make -C "$tree" "O=$top/$scratch/plain" ARCH=um olddefconfig > "$scratch/run.log" 2>&1 && plain_make > "$scratch/run.log" 2>&1 || failed "plain make"
+	fi
+	for file in "${edited[@]}"; do
+		for ((i = 0; i < rounds; i++)); do
+			edit "$file" "$i"
+			timed "edit $file" loop loop
+			timed "edit $file" compile compile_alone "$file"
+			timed "edit $file" "link bfd" link_alone -Wl,--no-warn-rwx-segments
+			timed "edit $file" "link lld" link_alone -fuse-ld=lld -Wl,-z,norelro
+			timed "edit $file" boot bare_boot
+			[ -n "$quick" ] || timed "edit $file" plain plain_loop
+		done
+	done
+}
+
+row_null()
+{
+	local i
+
+	loop > "$scratch/run.log" 2>&1 || failed "$test_name"
+	for ((i = 0; i < rounds * 2; i++)); do
+		timed null loop loop
+		timed null boot bare_boot
+		timed null "boot lpj" bare_boot_lpj
+	done
+}
+
+row_umrun()
+{
+	local i
+
+	for ((i = 0; i < rounds * 2; i++)); do
+		timed umrun umrun build/umrun --kernel "$kernel/linux" "$scratch/empty"
+		timed umrun boot bare_boot
+		timed umrun "boot lpj" bare_boot_lpj
+	done
+}
+
+# row_point: moving between kernels that are built. What is built anew shows in the log.
+row_point()
+{
+	local i point
+
+	for point in series base; do
+		uml/kernel.sh $point fast > /dev/null || exit 1
+	done
+	for ((i = 0; i < rounds; i++)); do
+		for point in base series; do
+			timed point move uml/kernel.sh $point fast
+			! grep -q 'built in' "$scratch/run.log" || failed "a kernel was built"
+		done
+	done
+}
+
+# cold_build OUT CCACHE_DIR POINT: a kernel of our own flavour in a folder that is empty.
+cold_build()
+{
+	rm -rf "build/points/$3/fast.aside"
+	[ ! -d "build/points/$3/fast" ] || mv "build/points/$3/fast" "build/points/$3/fast.aside"
+	CCACHE_DIR=$2 uml/kernel.sh "$3" fast
+	local status=$?
+	if [ -d "build/points/$3/fast.aside" ]; then
+		rm -rf "build/points/$3/fast"
+		mv "build/points/$3/fast.aside" "build/points/$3/fast"
+	fi
+	return $status
+}
+
+row_second()
+{
+	rm -rf "$scratch/ccache" "$scratch/ccache-own"
+	timed second first cold_build "$scratch" "$top/$scratch/ccache" base
+	timed second second cold_build "$scratch" "$top/$scratch/ccache" series
+	timed second own cold_build "$scratch" "$top/$scratch/ccache-own" series
+	rm -rf "$scratch/ccache" "$scratch/ccache-own"
+}
+
+row_cold()
+{
+	rm -rf "$scratch/ccache" "$scratch/defconfig"
+	timed cold fast cold_build "$scratch" "$top/$scratch/ccache" series
+	mkdir -p "$scratch/defconfig"
+	timed cold defconfig sh -c "make -C build/points/series/linux O=$top/$scratch/defconfig ARCH=um defconfig && make -C build/points/series/linux O=$top/$scratch/defconfig ARCH=um -j$(nproc)"
+	rm -rf "$scratch/ccache" "$scratch/defconfig"
+}
+
+# The first breakpoint of make gdb; and the same in gdb alone.
+row_gdb()
+{
+	local i dir=build/points/series/debug
+
+	uml/kernel.sh series debug > /dev/null || exit 1
+	for ((i = 0; i <= rounds; i++)); do
+		[ $i -gt 0 ] || : > "$samples.warm"
+		timed gdb ours build/umrun --kernel $dir/linux --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py --gdb-arg=-ex --gdb-arg=run \
+			--gdb-arg=-ex --gdb-arg=bt --gdb-arg=-ex --gdb-arg=kill -- build/tests/guest/ptworkload --size 64M --chunk 2M
+		timed gdb plain gdb -nx -batch -ex 'handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIG34 nostop noprint pass' -ex 'break run_init_process' -ex run -ex bt -ex kill \
+			--args "./$dir/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1
+	done
+}
+
+suite() { tests/run --jobs "$1" --host build/none --results "$scratch/suite" "fixed=build/points/fixed/fast"; }
+row_suite()
+{
+	uml/kernel.sh fixed fast > /dev/null || exit 1
+	timed suite two suite 2
+	timed suite one suite 1
+}
+
+# One test of KUnit's, by the kernel's own tool and by ours.
+row_kunit()
+{
+	local i out=$top/$scratch/kunit
+
+	kunit() { (cd "$tree" && python3 tools/testing/kunit/kunit.py run --arch um --build_dir "$out" --jobs "$(nproc)" list-kunit-test); }
+	kunit > "$scratch/run.log" 2>&1 || failed kunit.py
+	for ((i = 0; i < rounds; i++)); do
+		edit madvise "1$i"
+		timed kunit kunit.py kunit
+		timed kunit loop loop
+	done
+}
+
+# Many guests at once: time and memory each.
+row_guests()
+{
+	local n i pids
+
+	for n in 1 2 4 8 16 32; do
+		local began=${EPOCHREALTIME//[!0-9]/} us
+		pids=()
+		for ((i = 0; i < n; i++)); do
+			build/umrun --kernel "$kernel/linux" --cpus 1 --append seccomp=on --result "$scratch/guest-$i.json" --env PT_RECLAIM=y \
+				--timeout 300 build/tests/guest/vmpte > "$scratch/guest-$i.out" 2>&1 < /dev/null &
+			pids+=($!)
+		done
+		for i in "${!pids[@]}"; do
+			if ! wait "${pids[$i]}"; then printf 'guests\tfailed %d\t1\n' "$n" >> "$samples"; fi
+		done
+		us=$((${EPOCHREALTIME//[!0-9]/} - began))
+		printf 'guests\tall %d\t%d.%03d\n' "$n" $((us / 1000)) $((us % 1000)) >> "$samples"
+		jq -r --arg n "$n" '"guests\ttime \($n)\t\(.seconds.total * 1000)\nguests\tmemory \($n)\t\(.kernel.max_rss_bytes / 1048576)"' "$scratch"/guest-*.json >> "$samples"
+		rm -f "$scratch"/guest-*
+	done
+}

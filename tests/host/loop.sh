@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: the short ways: build/changed tells each kind of change, make check T= runs a test again without make
+# as long as nothing has changed, make watch runs it on each save, and the list of make matrix is whole.
+# timeout: 300
+set -u
+. "$(dirname "$0")/umrun-lib.sh"
+changed=$top/build/changed
+[ -x "$changed" ] || { echo "1..0 # SKIP no build/changed yet: make tools"; exit 0; }
+cd "$dir" || exit 2
+
+# ---- changed ----
+mkdir -p src/sub
+echo 1 > src/a; echo 2 > src/b
+printf '%s\n' src/a src/b src/sub > list
+sleep 0.02; touch stamp; sleep 0.02
+is "$("$changed" --since stamp list)" "" "changed: nothing"
+digest=$("$changed" --digest list)
+is "$("$changed" --digest list)" "$digest" "... and the digest stays"
+echo 3 > src/a
+is "$("$changed" --since stamp list)" "new src/a" "changed: a file that was written"
+[ "$("$changed" --digest list)" != "$digest" ]
+ok $? "... and another digest"
+"$changed" --digest --since stamp list > out
+is "$? $(cat out)" "3 " "... which is not told when it must not have changed"
+touch stamp; sleep 0.02
+echo 4 > new && touch -d 2020-01-01 new && mv new src/b
+is "$("$changed" --since stamp list)" "older src/b" "changed: a file that was replaced by an older one"
+touch stamp; sleep 0.02
+touch src/sub/x
+is "$("$changed" --since stamp list)" "new src/sub" "changed: a folder with a new file"
+rm src/a
+like "$("$changed" --since stamp list)" '^gone src/a$' "changed: a file that is gone"
+"$changed" --since nothing list > out 2>&1
+is "$? $(cat out)" "1 changed: nothing: No such file or directory: --since: give a file" "changed: a wrong stamp"
+"$changed" list > out 2>&1
+is "$?" 2 "changed: wrong usage"
+
+# ---- make check T= ----
+# Not the results of the run that we are part of.
+export UMLAB_RESULTS=$dir/results
+kernel=$(first_kernel fast fixed series base)
+point=$(sed -n 's/^point=//p' "${kernel%/*}/umlab.info")
+[ -f "${kernel%/*}/.umlab/args" ] || { skip "a test again" "that kernel was built without ninja"; finish; exit; }
+again() { OUT=$(cd "$top" && env -u MAKEFLAGS -u MAKELEVEL make check T='vmpte: one_table_is_reclaimed' P="$point" 2>&1 < /dev/null); STATUS=$?; }
+again
+like "$OUT" '^100%: Checks: 1, Failures: 0, Errors: 0$' "make check T=: one test"
+saved=$(ls -td "$top"/build/again/*/ | head -n 1)
+[ -f "$saved/jobs" ]
+ok $? "... is kept for the next time"
+was=$(stat -c %Y.%Z "$saved/start")
+again
+is "$(tail -n 1 <<< "$OUT") $(stat -c %Y.%Z "$saved/start")" "100%: Checks: 1, Failures: 0, Errors: 0 $was" "... which is not a whole run"
+touch "$top/build/rootfs.cpio"
+again
+[ "$(stat -c %Y.%Z "$saved/start")" != "$was" ] && [ "$STATUS" -eq 0 ]
+ok $? "... unless something that it is made from has changed"
+# In two words: tests/run looks for the name in the texts of host suites, such as this one.
+none=no_such
+OUT=$(cd "$top" && env -u MAKEFLAGS make check "T=${none}_test" P="$point" 2>&1)
+is "$? $(grep -c 'no test has this name' <<< "$OUT")" "2 1" "a test that isn't there is an error"
+
+# ---- make matrix ----
+is "$(POINTS='base series' FLAVOURS='fast' MODES='ptrace/1 seccomp/2' SEEDS='7 8' "$top/tests/matrix.sh" list | sort | md5sum)" \
+	"$(for p in base series; do for m in ptrace/1 seccomp/2; do for s in - 7 8; do echo "$p fast $m $s"; done; done; done | sort | md5sum)" "make matrix: each point, flavour, mode and seed once"
+finish

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+# What Kbuild wrote down of each command that it ran (.cmd files: scripts/Kbuild.include, scripts/basic/fixdep.c), as
+# a graph for ninja. Reads .cmd files, from the O= directory; called by graph.sh.
+#
+#   -v members=FILE  the objects that vmlinux is linked from, one a line
+#   -v ninja=FILE    to be written: an edge for each object that one compiler run makes
+#   -v kbuild=FILE   to be written: the files that all else is made from: where one of those changes, make must decide
+#   -v edges=FILE    to be written: what the edges make, one a line
+#   -v folders=FILE  to be written: the folders outside of this one that something was read from
+
+BEGIN {
+	while ((getline line < members) > 0) member[line]
+}
+
+# `$` is `$$` in make, `#` is `\#`.
+function shell(text)
+{
+	gsub(/\$\$/, "$", text)
+	gsub(/\\#/, "#", text)
+	return text
+}
+
+# One compiler, one source, one object: no other command beside it, and a list of what was included.
+function compiles(command)
+{
+	return command ~ /^(ccache )?[^ =]*(gcc|cc|clang)[^ \/]* -Wp,-MM?D,/ && command ~ / -c -o / && command !~ /[;|&<>`]/
+}
+
+function note_folder(file)
+{
+	if (file !~ /^\/|^\.\.\// || file in seen)
+		return
+	seen[file]
+	sub(/\/[^\/]*$/, "", file)
+	folder[file]
+}
+
+function finish(   depfile, i, command)
+{
+	if (out == "")
+		return
+	list[n++] = source
+	for (i = 0; i < n; i++)
+		note_folder(list[i])
+	command = shell(saved)
+	if (out in member && compiles(command)) {
+		match(command, /-Wp,-MM?D,[^ ]*/)
+		depfile = substr(command, RSTART, RLENGTH)
+		sub(/^-Wp,-MM?D,/, "", depfile)
+		gsub(/\$/, "$$", command)
+		printf "build %s: cc %s\n command_line = %s\n depfile = %s\n record = %s\n", out, source, command, depfile, FILE > ninja
+		print out > edges
+		# What ninja would have read from the compiler, had it called it itself.
+		printf "%s: %s%s\n", out, source, deps > depfile
+		close(depfile)
+	} else {
+		for (i = 0; i < n; i++)
+			needs[list[i]]
+	}
+	out = ""
+}
+
+FNR == 1 {
+	finish()
+	FILE = FILENAME
+	deps = source = ""
+	n = 0
+	at = index($0, " := ")
+	if (!at || $0 !~ /^(saved)?cmd_/)
+		next
+	saved = substr($0, at + 4)
+	out = substr($0, 1, at - 1)
+	sub(/^(saved)?cmd_/, "", out)
+	next
+}
+
+out == "" { next }
+/^source_/ { source = $3; next }
+/^  / && $1 !~ /^\$\(/ { deps = deps " " $1; list[n++] = $1 }
+
+END {
+	finish()
+	for (file in needs)
+		if (file ~ /^\// || file ~ /^\.\.\//)
+			print file > kbuild
+	for (file in folder)
+		print file > folders
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0
+# The graph: what Kbuild knows of a kernel after a full build, for ninja, which takes over until something changes that
+# only Kbuild understands. Sourced by kernel.sh, after lib.sh; which sets
+# OUT, SRC, GRAPH (OUT/.umlab) and MAKE_ARGS.
+#
+#   OUT/.umlab/build.ninja, .ninja_log, .ninja_deps   each object's command and what it includes; the link
+#   OUT/.umlab/link.sh     Kbuild's last steps, with the environment that make gives them
+#   OUT/.umlab/kbuild      files that more than objects is made from: make decides where one of them changes
+#   OUT/.umlab/names       the sources in each folder that something was read from: one that comes or goes is make's
+#   OUT/.umlab/started     its time is the start of the last build that ended well
+#   OUT/.umlab/under-way   ... of one that has not ended
+#
+# ninja runs each object's own command, then link.sh: the kernel is the one that make would make, but for
+# vmlinux.o, modpost's checks and System.map's place in make's own order, of which no byte goes into it.
+
+CHANGED=$BUILD/changed
+
+# graph_args: what a graph is good for: these arguments of make, compiler and scripts.
+graph_args() {
+	printf '%s\n' "${MAKE_ARGS[@]}" "PATH=$PATH"
+	stat -Lc '%n %Y %s' $(type -P ${CC##* } as ld ninja)
+	cat "${FRAGMENTS[@]}" "$UML_DIR/kernel.sh" "$UML_DIR/graph.sh" "$UML_DIR/graph.awk"
+}
+
+# graph_env: an argument of make that has it write the environment of its recipes to $GRAPH/env, with goal .umlab-env.
+graph_env() {
+	printf '%s=ifeq ($(sub_make_done),1)\n.umlab-env: ; @env -0 >%s/env\nendif' --eval "$GRAPH"
+}
+
+# graph_names: "FOLDER/NAME" of each source and Kbuild file in the folders of stdin.
+graph_names() {
+	xargs -r -d '\n' sh -c 'find "$@" -maxdepth 1 ! -type d \( -name "*.[chS]" -o -name "*.lds" -o -name "Makefile*" -o -name "Kbuild*" -o -name "Kconfig*" \)' sh |
+		grep -v '/\.' | LC_ALL=C sort
+}
+
+# graph_kbuild: adds to stdin's list of files what Kbuild itself reads.
+graph_kbuild() {
+	local folders
+	cat
+	sed -n 's,^\t\([^ ]*\) \\$,\1,p; s,^\t\([^ ]*\)$,\1,p' "$OUT/include/config/auto.conf.cmd" | sed "/^[^/]/s,^,$SRC/,"
+	folders=$(cat "$GRAPH/folders")
+	grep -E '/(Makefile|Kbuild)[^/]*$' "$GRAPH/names" || true
+	# Makefiles above a folder with sources, and all that Kbuild calls.
+	for d in $folders; do
+		while d=${d%/*} && [ ${#d} -ge ${#SRC} ]; do echo "$d/Makefile"; echo "$d/Kbuild"; done
+	done | sort -u | while read -r f; do [ ! -f "$f" ] || echo "$f"; done
+	find "$SRC/scripts" -maxdepth 2 -type f ! -name '*.pyc'
+}
+
+# graph_link: link.sh: the environment that make gave its recipes, and Kbuild's commands from vmlinux on.
+graph_link() {
+	local line name
+	echo 'set -e'
+	while IFS= read -r -d '' line; do
+		name=${line%%=*}
+		case $name in
+		MAKE* | MFLAGS | _ | PWD | OLDPWD | SHLVL | *[!A-Za-z0-9_]*) continue ;;
+		esac
+		# The user's own may be another one tomorrow.
+		[ "${!name-}" = "${line#*=}" ] || printf 'export %s=%q\n' "$name" "${line#*=}"
+	done <"$GRAPH/env"
+	# It would make init/version-timestamp.o again, which nothing changes without Kbuild.
+	echo 'export MAKE=:'
+	sed -n '1s/^savedcmd_vmlinux.unstripped := //p' "$OUT/.vmlinux.unstripped.cmd"
+	sed -n '1s/^savedcmd_vmlinux := //p' "$OUT/.vmlinux.cmd"
+	echo 'ln -f vmlinux linux'
+}
+
+# graph_rules: what all edges share. fixdep keeps Kbuild's own record true. UMLAB_SEED has ninja take note of what
+# is there without making it.
+graph_rules() {
+	cat <<-'END'
+		builddir = .umlab
+		rule cc
+		  command = [ -n "$$UMLAB_SEED" ] || { $command_line && scripts/basic/fixdep $depfile $out "$$(sed -n '1s/^savedcmd_[^ ]* := //p' $record)" >$record.new && mv $record.new $record; }
+		  depfile = $depfile
+		  deps = gcc
+		  description = CC $out
+		rule link
+		  command = [ -n "$$UMLAB_SEED" ] || sh .umlab/link.sh >.umlab/link.log 2>&1 || { cat .umlab/link.log; exit 1; }
+		  description = LINK $out
+	END
+}
+
+# graph_members: all that vmlinux is linked from; in the O= directory.
+graph_members() { { ar t vmlinux.a; echo .vmlinux.export.o; echo init/version-timestamp.o; } | sort -u; }
+
+# graph_make: writes the graph of the kernel that make has just built. With status 1, and no graph, where ninja
+# could not do what make does: exported symbols are collected from all objects.
+graph_make() (
+	rm -f "$GRAPH/args"
+	cd "$OUT"
+	! grep -q '^CONFIG_MODULES=y' .config && [ -f .vmlinux.unstripped.cmd ] && [ -f "$GRAPH/env" ] || exit 1
+	rm -f "$GRAPH"/{build.ninja,edges,kbuild,.ninja_log,.ninja_deps}
+	graph_members >"$GRAPH/members"
+	graph_rules >"$GRAPH/build.ninja"
+	find . -name '.*.cmd' -printf '%P\0' | xargs -0 awk -v members="$GRAPH/members" -v ninja="$GRAPH/edges.ninja" \
+		-v kbuild="$GRAPH/kbuild.new" -v edges="$GRAPH/edges" -v folders="$GRAPH/folders.new" -f "$UML_DIR/graph.awk"
+	cat "$GRAPH/edges.ninja" >>"$GRAPH/build.ninja"
+	{ echo "build linux: link $(paste -sd' ' "$GRAPH/members") arch/um/kernel/vmlinux.lds .umlab/link.sh"; echo 'default linux'; } >>"$GRAPH/build.ninja"
+	graph_link >"$GRAPH/link.sh"
+	sed "s,^\.\./linux,$SRC," "$GRAPH/folders.new" | xargs -d '\n' realpath -ms | grep "^$SRC" | sort -u >"$GRAPH/folders"
+	graph_names <"$GRAPH/folders" >"$GRAPH/names"
+	sed "s,^\.\./linux/,$SRC/," "$GRAPH/kbuild.new" | graph_kbuild | sort -u | while read -r file; do [ ! -e "$file" ] || echo "$file"; done >"$GRAPH/kbuild"
+	UMLAB_SEED=1 ninja -f .umlab/build.ninja >"$GRAPH/seed.log" 2>&1 || exit 1
+	cp .config "$GRAPH/config"
+	rm -f "$GRAPH"/*.new "$GRAPH/edges.ninja" "$GRAPH/env"
+	graph_args >"$GRAPH/args.new"
+	mv "$GRAPH/args.new" "$GRAPH/args"
+)
+
+# graph_clear_interrupted: what a build that was killed may have left half written goes away; make and ninja would
+# take it for new.
+graph_clear_interrupted() {
+	[ ! -f "$GRAPH/under-way" ] || [ ! -d "$OUT" ] ||
+		find "$OUT" -newer "$GRAPH/under-way" -type f \( -name '*.o' -o -name '*.a' -o -name 'vmlinux*' -o -name linux \) -delete
+}
+
+# graph_stale FILE...: removes the objects that include one of the files, or one with its name where that is new,
+# so that they are made again whatever their times say.
+graph_stale() {
+	[ $# -eq 0 ] || ninja -C "$OUT" -f .umlab/build.ninja -t deps 2>/dev/null | awk -v files="$*" '
+		BEGIN { n = split(files, f, " "); for (i = 1; i <= n; i++) wanted[f[i]] }
+		/^[^ ].*: #deps/ { sub(/: #deps.*/, ""); out = $0; next }
+		NF { name = $1; sub(/.*\//, "", name); if ($1 in wanted || name in wanted) stale[out] }
+		END { for (o in stale) print o }' | (cd "$OUT" && xargs -r rm -f)
+}
+
+# graph_reason: prints why make must build this, or nothing when ninja can.
+graph_reason() {
+	local kind file names
+	[ -f "$GRAPH/args" ] && [ -x "$CHANGED" ] && [ -f "$OUT/vmlinux" ] || { echo "no build that ended well before this one"; return; }
+	cmp -s "$GRAPH/args" <(graph_args) || { echo "other arguments of make, another compiler or other uml/configs"; return; }
+	cmp -s "$GRAPH/config" "$OUT/.config" || { echo "another .config"; return; }
+	read -r kind file < <("$CHANGED" --since "$GRAPH/started" "$GRAPH/kbuild") || true
+	[ -z "${kind-}" ] || { echo "${file#"$SRC"/} is $kind: more than objects is made from it"; return; }
+	[ -n "$("$CHANGED" --since "$GRAPH/started" "$GRAPH/folders")" ] || return 0
+	names=$(graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" -)
+	[ -n "$names" ] || return 0
+	graph_stale $(sed 's,.*/,,' <<<"$names")
+	set -- $names
+	echo "${1#"$SRC"/} came or went"
+}
+
+# graph_build: brings the kernel up to date with ninja, which takes this shell's place. The compiler's words go to stdout.
+graph_build() {
+	graph_stale $("$CHANGED" -C "$OUT" --since "$GRAPH/started" "$GRAPH/.ninja_deps" | sed -n 's/^older //p')
+	exec "${DIE_WITH_US[@]}" ninja -C "$OUT" -f .umlab/build.ninja -j"$JOBS"
+}
