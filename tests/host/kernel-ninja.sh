@@ -129,7 +129,8 @@ killed()
 	local pid
 
 	echo "/* $1 $RANDOM */" >> "$tree/mm/memory.c"
-	setsid "$dir/uml/kernel.sh" work fast > "$dir/killed" 2>&1 < /dev/null &
+	# A shell's background jobs ignore SIGINT.
+	env --default-signal=INT setsid "$dir/uml/kernel.sh" work fast > "$dir/killed" 2>&1 < /dev/null &
 	pid=$! session=$!
 	for _ in $(seq 100); do
 		pgrep -s "$pid" cc1 > /dev/null && break
@@ -140,7 +141,7 @@ killed()
 	STATUS=$?
 	sleep 0.2
 	session=
-	is "$(pgrep -s "$pid" | wc -l)" 0 "$1: nothing is left of a build that it ends"
+	is "$(pgrep -r R,S,D,T -s "$pid" | wc -l)" 0 "$1: nothing is left of a build that it ends"
 }
 killed INT
 is "$STATUS" 130 "... and it says so"
