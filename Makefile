@@ -11,7 +11,7 @@ CC ?= gcc
 ifeq ($(MAKECMDGOALS)/$(if $(T),T)/$(GDB)$(AGAIN),check/T/)
 .PHONY: check
 check:
-	@MAKE='$(MAKE)' tests/again.sh
+	@exec env MAKE='$(MAKE)' tests/again.sh
 else
 include uml/uml.mk
 include tools/tools.mk

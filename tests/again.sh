@@ -11,8 +11,9 @@ top=$(cd "${0%/*}/.." && pwd) || exit 2
 . "$top/tests/saved.sh"
 cd "$top" || exit 2
 
-# Whatever may change what a run is.
-key=$(printf '%s\n' "$T" "${P-}" "${F-}" "${LINUX-}" "${PATCHES-}" "${SOURCE-}" "${TAP-}" "${JOBS-}" "${MODE-}" "${CC-}" \
+# Whatever may change what a run is; of files that are named, what they are.
+key=$(printf '%s\n' "$T" "${P-}" "${F-}" "${LINUX:+$(realpath "$LINUX" 2>&1)}" "${PATCHES:+$(cksum "$PATCHES" 2>&1)}" \
+	"${SOURCE:+$(stat -Lc '%n %i %Y %s' "$SOURCE" 2>&1)}" "${TAP-}" "${JOBS-}" "${MODE-}" "${CC-}" \
 	"${SEED-}" "${OPS-}" "${SERIAL-}" "${RANDOM_SECONDS-}" "${RANDOM_FIRST-}" "${SHRINK_SECONDS-}" "${ROUNDS-}" "$PATH" | cksum)
 dir=$top/build/again/${key// /-}
 
@@ -38,7 +39,12 @@ build_kernels()
 
 	while read -r point flavour kernel; do
 		[ -z "${LINUX-}${PATCHES-}" ] || point=${P:-fixed}
-		uml/kernel.sh "$point" "$flavour" > /dev/null || exit
+		uml/kernel.sh "$point" "$flavour" > /dev/null &
+		# A job in the background ignores Ctrl-C; it ends by this.
+		trap 'kill -TERM $!; wait $!; exit 130' INT
+		trap 'kill -TERM $!; wait $!; exit 143' TERM HUP
+		wait $! || exit
+		trap - INT TERM HUP
 	done < "$dir/kernels"
 }
 
@@ -48,9 +54,7 @@ if same_project; then
 		build_kernels
 		export KERNEL_CHANGED=1
 	fi
-	tests/run --again "$dir"
-	status=$?
-	[ $status = 75 ] || exit $status
+	exec tests/run --again "$dir"
 fi
 mkdir -p "$dir" && rm -f "$dir/jobs" && touch "$dir/start" || exit 2
 exec "${MAKE:-make}" --no-print-directory check "AGAIN=$dir"

@@ -66,7 +66,7 @@ bundle()
 
 	for flavour in $FLAVOURS; do
 		for point in $POINTS; do
-			files+=("build/points/$point/$flavour/linux" "build/points/$point/$flavour/umlab.info" "build/points/$point/$flavour/System.map")
+			files+=("build/points/$point/$flavour/linux" "build/points/$point/$flavour/umlab.info")
 		done
 	done
 	for file in build/tests/guest/*; do
@@ -87,7 +87,7 @@ run_here()
 
 run_there()
 {
-	local file=$1 there=umlab-$1
+	local file=$1 there=umlab-$1 n
 
 	# shellcheck disable=SC2016 # for the other host's shell
 	parallel --will-cite ${WORKERS:+-j "$WORKERS"} --joblog "$out/log" --colsep ' ' --sshlogin "$HOSTS" --env T --workdir "$there" \

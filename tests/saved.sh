@@ -46,7 +46,7 @@ list_project()
 
 	shift
 	find "$top"/{Makefile,uml,tools,rootfs,tests} ! -name '.*' ! -name '*.pyc' ! -name __pycache__ > "$to/project"
-	type -P gcc ld as make > "$to/made"
+	type -P gcc ld as make ${CC:+"${CC##* }"} > "$to/made"
 	printf '%s\n' "$UMRUN" "$top/build/rootfs.cpio" "$CHANGED" "$@" >> "$to/made"
 }
 
@@ -69,8 +69,23 @@ save_run()
 	list_project "$to" "${!files[@]}"
 	"$CHANGED" --digest --since "$to/start" "$to/project" > /dev/null &&
 		"$CHANGED" --digest "$to/project" "$to/made" > "$to/project.digest" && save_kernels "$to" || return 0
-	declare -p "${!JOB_@}" INFO TESTS_OF | sed 's/^declare -/declare -g/' > "$to/jobs.new"
-	mv "$to/jobs.new" "$to/jobs"
+	save_jobs "$to"
+}
+
+save_jobs()
+{
+	local text
+
+	text=$(declare -p "${!JOB_@}" INFO TESTS_OF)
+	printf '%s\n' "${text//declare -/declare -g}" > "$1/jobs.new"
+	mv "$1/jobs.new" "$1/jobs"
+}
+
+# save_run_kernels DIR: a run that was repeated with other kernels; nothing else is new.
+save_run_kernels()
+{
+	rm -f "$1/jobs"
+	! save_kernels "$1" || save_jobs "$1"
 }
 
 # load_run DIR: what make_jobs would find out. Status 1 when the kernels are others, and other tests may be due.

@@ -9,11 +9,12 @@ cd "$top" || exit 2
 flavour=${F:-fast}
 [ -n "${P-}" ] || unset P
 tmp=$(mktemp -d) || exit 2
-watcher=
+watcher= round=
 
 end()
 {
 	trap '' INT TERM HUP
+	[ -z "$round" ] || { kill -TERM -- "-$round" 2> /dev/null; wait "$round"; }
 	[ -z "$watcher" ] || kill "$watcher" 2> /dev/null
 	rm -rf "$tmp"
 	exit "$1"
@@ -31,11 +32,11 @@ folders()
 	done
 }
 
-# watch: (again) inotifywait on the folders, its events on descriptor 8. It sees what is saved while a round runs, too.
+# watch: inotifywait on the folders, again if there are others (else status 1), its events on descriptor 8. It sees what is saved while a round runs, too.
 watch()
 {
 	folders | sort -u > "$tmp/new"
-	! cmp -s "$tmp/new" "$tmp/folders" || return 0
+	! cmp -s "$tmp/new" "$tmp/folders" || return 1
 	mv "$tmp/new" "$tmp/folders"
 	[ -z "$watcher" ] || kill "$watcher" 2> /dev/null
 	rm -f "$tmp/events"
@@ -49,7 +50,7 @@ watch()
 is_source()
 {
 	case ${1##*/} in
-	.* | *~ | \#* | [0-9]*) return 1 ;;
+	.* | *~ | \#*) return 1 ;;
 	*.[chS] | *.sh | *.py | *.awk | *.lds | *.mk | *.txt | *.config | *.cflags | *.append | *.patch | Makefile* | Kbuild* | Kconfig* | run) return 0 ;;
 	esac
 	return 1
@@ -73,9 +74,14 @@ run_test()
 {
 	local began=${EPOCHREALTIME//[!0-9]/} status us verdict
 
+	# A process group of its own, which a signal to us ends whole.
+	set -m
 	"${MAKE:-make}" --no-print-directory check > "$tmp/out" 2>&1 < /dev/null 8<&- &
-	wait $!
+	round=$!
+	set +m
+	wait "$round"
 	status=$?
+	round=
 	us=$((${EPOCHREALTIME//[!0-9]/} - began))
 	if [ $status -eq 0 ]; then
 		verdict="ok    $(grep -cE '^(ok|known) ' "$tmp/out") passed"
@@ -89,7 +95,8 @@ run_test()
 watch
 run_test "$T"
 while :; do
-	watch
+	# What was saved in new folders before nobody saw.
+	if watch; then run_test "(more folders)"; fi
 	wait_for_save
 	run_test "${SAVED#"$top"/}"
 done

@@ -5,7 +5,7 @@
 #   -v members=FILE  the objects that vmlinux is linked from, one a line
 #   -v ninja=FILE    to be written: an edge for each object that one compiler run makes
 #   -v kbuild=FILE   to be written: the files that all else is made from: where one of those changes, make must decide
-#   -v edges=FILE    to be written: what the edges make, one a line
+#   -v edges=FILE    to be written: what the edges make, and from which source, one a line
 #   -v folders=FILE  to be written: the folders outside of this one that something was read from
 
 BEGIN {
@@ -39,7 +39,8 @@ function finish(   depfile, i, command)
 {
 	if (out == "")
 		return
-	list[n++] = source
+	if (source != "")
+		list[n++] = source
 	for (i = 0; i < n; i++)
 		note_folder(list[i])
 	command = shell(saved)
@@ -49,12 +50,16 @@ function finish(   depfile, i, command)
 		sub(/^-Wp,-MM?D,/, "", depfile)
 		gsub(/\$/, "$$", command)
 		printf "build %s: cc %s\n command_line = %s\n depfile = %s\n record = %s\n", out, source, command, depfile, FILE > ninja
-		print out > edges
+		print out, source > edges
 		# What ninja would have read from the compiler, had it called it itself.
 		printf "%s: %s%s\n", out, source, deps > depfile
 		close(depfile)
 	} else {
 		for (i = 0; i < n; i++)
+			needs[list[i]]
+		# Some records have only the command: what it names is what it reads.
+		n = split(command, list, /[ "'<>;|&()]+/)
+		for (i = 1; i <= n; i++)
 			needs[list[i]]
 	}
 	out = ""

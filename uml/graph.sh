@@ -11,7 +11,7 @@
 #   OUT/.umlab/under-way   ... of one that has not ended
 #
 # ninja runs each object's own command, then link.sh: the kernel is the one that make would make, but for
-# vmlinux.o, modpost's checks and System.map's place in make's own order, of which no byte goes into it.
+# vmlinux.o, modpost's checks and System.map, of which no byte goes into it.
 
 CHANGED=$BUILD/changed
 
@@ -40,16 +40,18 @@ graph_kbuild() {
 	sed -n 's,^\t\([^ ]*\) \\$,\1,p; s,^\t\([^ ]*\)$,\1,p' "$OUT/include/config/auto.conf.cmd" | sed "/^[^/]/s,^,$SRC/,"
 	folders=$(cat "$GRAPH/folders")
 	grep -E '/(Makefile|Kbuild)[^/]*$' "$GRAPH/names" || true
-	# Makefiles above a folder with sources, and all that Kbuild calls.
+	# Makefiles above a folder with sources, and what they include; all that Kbuild calls.
 	for d in $folders; do
-		while d=${d%/*} && [ ${#d} -ge ${#SRC} ]; do echo "$d/Makefile"; echo "$d/Kbuild"; done
-	done | sort -u | while read -r f; do [ ! -f "$f" ] || echo "$f"; done
+		while d=${d%/*} && [ ${#d} -ge ${#SRC} ]; do echo "$d"; done
+	done | sort -u | while read -r d; do ls -d "$d"/Makefile* "$d"/Kbuild* 2>/dev/null || true; done
 	find "$SRC/scripts" -maxdepth 2 -type f ! -name '*.pyc'
+	# Read by a filechk, which leaves no record.
+	echo "$SRC/kernel/time/timeconst.bc"
 }
 
 # graph_link: link.sh: the environment that make gave its recipes, and Kbuild's commands from vmlinux on.
 graph_link() {
-	local line name
+	local line name map
 	echo 'set -e'
 	while IFS= read -r -d '' line; do
 		name=${line%%=*}
@@ -61,9 +63,15 @@ graph_link() {
 	done <"$GRAPH/env"
 	# It would make init/version-timestamp.o again, which nothing changes without Kbuild.
 	echo 'export MAKE=:'
+	# System.map takes a quarter of the link's time, and we have no use for it; make writes it again. Other
+	# tables need nm.
+	if ! grep -qE '^CONFIG_(KALLSYMS|BUILDTIME_TABLE_SORT|DEBUG_INFO_BTF)=y' "$OUT/.config"; then
+		echo 'export NM=:'
+		map='; rm -f System.map'
+	fi
 	sed -n '1s/^savedcmd_vmlinux.unstripped := //p' "$OUT/.vmlinux.unstripped.cmd"
 	sed -n '1s/^savedcmd_vmlinux := //p' "$OUT/.vmlinux.cmd"
-	echo 'ln -f vmlinux linux'
+	echo "ln -f vmlinux linux${map-}"
 }
 
 # graph_rules: what all edges share. fixdep keeps Kbuild's own record true. UMLAB_SEED has ninja take note of what
@@ -95,17 +103,18 @@ graph_make() (
 	graph_members >"$GRAPH/members"
 	graph_rules >"$GRAPH/build.ninja"
 	find . -name '.*.cmd' -printf '%P\0' | xargs -0 awk -v members="$GRAPH/members" -v ninja="$GRAPH/edges.ninja" \
-		-v kbuild="$GRAPH/kbuild.new" -v edges="$GRAPH/edges" -v folders="$GRAPH/folders.new" -f "$UML_DIR/graph.awk"
-	cat "$GRAPH/edges.ninja" >>"$GRAPH/build.ninja"
-	{ echo "build linux: link $(paste -sd' ' "$GRAPH/members") arch/um/kernel/vmlinux.lds .umlab/link.sh"; echo 'default linux'; } >>"$GRAPH/build.ninja"
-	graph_link >"$GRAPH/link.sh"
-	sed "s,^\.\./linux,$SRC," "$GRAPH/folders.new" | xargs -d '\n' realpath -ms | grep "^$SRC" | sort -u >"$GRAPH/folders"
-	graph_names <"$GRAPH/folders" >"$GRAPH/names"
-	sed "s,^\.\./linux/,$SRC/," "$GRAPH/kbuild.new" | graph_kbuild | sort -u | while read -r file; do [ ! -e "$file" ] || echo "$file"; done >"$GRAPH/kbuild"
+		-v kbuild="$GRAPH/kbuild.new" -v edges="$GRAPH/edges" -v folders="$GRAPH/folders.new" -f "$UML_DIR/graph.awk" &&
+		cat "$GRAPH/edges.ninja" >>"$GRAPH/build.ninja" || exit 1
+	{ echo "build linux: link $(paste -sd' ' "$GRAPH/members") arch/um/kernel/vmlinux.lds .umlab/link.sh"; echo 'default linux'; } >>"$GRAPH/build.ninja" || exit 1
+	graph_link >"$GRAPH/link.sh" || exit 1
+	{ sed "s,^\.\./linux,$SRC," "$GRAPH/folders.new"; find . -name '.*.cmd' -printf "$SRC/%h\n" | sort -u; } | xargs -d '\n' realpath -ms | grep "^$SRC" | sort -u |
+		while read -r folder; do [ ! -d "$folder" ] || echo "$folder"; done >"$GRAPH/folders" || exit 1
+	graph_names <"$GRAPH/folders" >"$GRAPH/names" || exit 1
+	sed "s,^\.\./linux/,$SRC/," "$GRAPH/kbuild.new" | graph_kbuild | sort -u | while read -r file; do [ ! -f "$file" ] || echo "$file"; done >"$GRAPH/kbuild" || exit 1
 	UMLAB_SEED=1 ninja -f .umlab/build.ninja >"$GRAPH/seed.log" 2>&1 || exit 1
 	cp .config "$GRAPH/config"
 	rm -f "$GRAPH"/*.new "$GRAPH/edges.ninja" "$GRAPH/env"
-	graph_args >"$GRAPH/args.new"
+	graph_args >"$GRAPH/args.new" || exit 1
 	mv "$GRAPH/args.new" "$GRAPH/args"
 )
 
@@ -116,14 +125,40 @@ graph_clear_interrupted() {
 		find "$OUT" -newer "$GRAPH/under-way" -type f \( -name '*.o' -o -name '*.a' -o -name 'vmlinux*' -o -name linux \) -delete
 }
 
-# graph_stale FILE...: removes the objects that include one of the files, or one with its name where that is new,
-# so that they are made again whatever their times say.
+# graph_stale FILE...: removes the objects that are made from one of the files, or that include one with its name where
+# just a name is given, so that they are made again whatever their times say: make and ninja take an object for new
+# whose source was saved while it was compiled, or was replaced by an older file.
 graph_stale() {
-	[ $# -eq 0 ] || ninja -C "$OUT" -f .umlab/build.ninja -t deps 2>/dev/null | awk -v files="$*" '
+	local headers
+	[ $# -gt 0 ] && [ -f "$GRAPH/edges" ] || return 0
+	headers=$(printf '%s\n' "$@" | awk -v edges="$GRAPH/edges" -v stale="$GRAPH/stale" '
+		BEGIN { while ((getline line <edges) > 0) { split(line, e, " "); object[e[2]] = e[1] }; printf "" >stale }
+		$1 in object { print object[$1] >stale; next } { print }')
+	[ -z "$headers" ] || ninja -C "$OUT" -f .umlab/build.ninja -t deps 2>/dev/null | awk -v files="${headers//$'\n'/ }" '
 		BEGIN { n = split(files, f, " "); for (i = 1; i <= n; i++) wanted[f[i]] }
 		/^[^ ].*: #deps/ { sub(/: #deps.*/, ""); out = $0; next }
 		NF { name = $1; sub(/.*\//, "", name); if ($1 in wanted || name in wanted) stale[out] }
-		END { for (o in stale) print o }' | (cd "$OUT" && xargs -r rm -f)
+		END { for (o in stale) print o }' >>"$GRAPH/stale"
+	(cd "$OUT" && xargs -r rm -f <"$GRAPH/stale")
+}
+
+# graph_changed LIST...: the files of the lists that have changed since the last build began, one a line: "KIND FILE".
+graph_changed() { "$CHANGED" -C "$OUT" --since "$GRAPH/started" "$@" || echo "unknown $1"; }
+
+# graph_new_names: the sources and Kbuild files that came or went.
+graph_new_names() {
+	[ -z "$(graph_changed "$GRAPH/folders")" ] || graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" - | tr -d '\t'
+}
+
+# graph_forget: before make builds what ninja could not: what only we know to have changed is made again.
+graph_forget() {
+	local files file
+	[ -f "$GRAPH/started" ] && [ -f "$GRAPH/names" ] && [ -x "$CHANGED" ] || return 0
+	files=$(graph_changed "$GRAPH/kbuild" "$GRAPH/.ninja_deps" | sed 's/^[a-z]* //')
+	graph_stale $files $(graph_new_names | sed 's,.*/,,')
+	# Make makes again what has no record.
+	for file in $(graph_changed "$GRAPH/kbuild" | sed 's/^[a-z]* //'); do echo "/${file#"$SRC"/}"; done >"$GRAPH/files"
+	[ ! -s "$GRAPH/files" ] || { grep -rlFf "$GRAPH/files" --include='.*.cmd' "$OUT" || true; } | xargs -r rm -f
 }
 
 # graph_reason: prints why make must build this, or nothing when ninja can.
@@ -132,18 +167,18 @@ graph_reason() {
 	[ -f "$GRAPH/args" ] && [ -x "$CHANGED" ] && [ -f "$OUT/vmlinux" ] || { echo "no build that ended well before this one"; return; }
 	cmp -s "$GRAPH/args" <(graph_args) || { echo "other arguments of make, another compiler or other uml/configs"; return; }
 	cmp -s "$GRAPH/config" "$OUT/.config" || { echo "another .config"; return; }
-	read -r kind file < <("$CHANGED" --since "$GRAPH/started" "$GRAPH/kbuild") || true
+	[ -f "$GRAPH/started" ] || { echo "no build that ended well before this one"; return; }
+	read -r kind file < <(graph_changed "$GRAPH/kbuild") || true
 	[ -z "${kind-}" ] || { echo "${file#"$SRC"/} is $kind: more than objects is made from it"; return; }
-	[ -n "$("$CHANGED" --since "$GRAPH/started" "$GRAPH/folders")" ] || return 0
-	names=$(graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" -)
-	[ -n "$names" ] || return 0
-	graph_stale $(sed 's,.*/,,' <<<"$names")
-	set -- $names
-	echo "${1#"$SRC"/} came or went"
+	names=$(graph_new_names)
+	[ -z "$names" ] || { file=${names%%$'\n'*}; echo "${file#"$SRC"/} came or went"; }
 }
 
 # graph_build: brings the kernel up to date with ninja, which takes this shell's place. The compiler's words go to stdout.
 graph_build() {
-	graph_stale $("$CHANGED" -C "$OUT" --since "$GRAPH/started" "$GRAPH/.ninja_deps" | sed -n 's/^older //p')
+	graph_stale $(graph_changed "$GRAPH/.ninja_deps" | sed 's/^[a-z]* //')
+	# What ccache does else, preprocessing first, takes a third of the time again; the list of headers will do.
+	# But then it must look at their times: one that is saved meanwhile is none of this object's.
+	export CCACHE_DEPEND=1 CCACHE_SLOPPINESS=time_macros
 	exec "${DIE_WITH_US[@]}" ninja -C "$OUT" -f .umlab/build.ninja -j"$JOBS"
 }

@@ -81,9 +81,9 @@ describe_tree() {
 # in it tells one build of the same source from another, so kernels are reproducible.
 make_args() {
 	local o fl= cflags=$UML_DIR/configs/$F.cflags
-	# Names of sources in the debug information start at the top of the tree, however the
-	# tree was named on the command line; gdb finds them with `directory SRC`.
-	local map="-fdebug-prefix-map=../linux/= -fdebug-prefix-map=$SRC/= -fdebug-prefix-map=$OUT=."
+	# Names of sources, in the debug information and in __FILE__, start at the top of the tree, however the tree
+	# was named on the command line: ccache renames it, but not in every mode. gdb finds them with `directory SRC`.
+	local map="-ffile-prefix-map=../linux/= -ffile-prefix-map=$SRC/= -fdebug-prefix-map=$OUT=."
 	MAKE_ARGS=(-C "$SRC" "O=$OUT" ARCH=um LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map")
 	if command -v ccache >/dev/null; then
 		MAKE_ARGS+=("CC=ccache $CC" "HOSTCC=ccache $CC")
@@ -197,7 +197,7 @@ up_to_date() {
 # unchanged: true when the kernel of a tree that people edit is there, and so is each file that it was made from.
 unchanged() {
 	[ -x "$OUT/linux" ] && [ -f "$OUT/umlab.info" ] && [ ! -e "$GRAPH/under-way" ] &&
-		[ -z "$("$CHANGED" -C "$OUT" --since "$GRAPH/started" "$GRAPH/.ninja_deps")" ]
+		[ -z "$(graph_changed "$GRAPH/.ninja_deps")" ]
 }
 
 # write_info: OUT/umlab.info, last of all and in one step.
@@ -208,7 +208,7 @@ write_info() {
 		kernelrelease=$(cat "$OUT/include/config/kernel.release")
 		config_sha256=$(sha256_of "$OUT/.config")
 		compiler=$($CC --version | head -n1)
-		source=${SOURCE_TEXT:-$(describe_tree)}
+		source=$SOURCE_TEXT
 		srcdir=$SRC
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
@@ -258,16 +258,16 @@ run_ninja() {
 	trap - INT TERM HUP
 }
 
-# built_line: what was built, and how long it took.
+# built_line BY SIZE: what was built, and how long it took.
 built_line() {
 	local us=$((${EPOCHREALTIME//[!0-9]/} - T0_US))
-	printf '%s %s: built in %d.%d s%s: %s, PT_RECLAIM=%s, %s MB\n' "$POINT" "$F" $((us / 1000000)) $((us % 1000000 / 100000)) "$1" \
-		"$("$OUT/linux" --version 2>/dev/null | tail -n1)" "$(has_symbol "$OUT/.config" PT_RECLAIM)" "$(du -sm "$OUT" | cut -f1)" >&2
+	printf '%s %s: built in %d.%d s%s: %s, PT_RECLAIM=%s%s\n' "$POINT" "$F" $((us / 1000000)) $((us % 1000000 / 100000)) "$1" \
+		"$("$OUT/linux" --version 2>/dev/null | tail -n1)" "$(has_symbol "$OUT/.config" PT_RECLAIM)" "$2" >&2
 }
 
 # build REASON: the kernel itself: by ninja when there is no reason for make.
 build() {
-	local by=
+	local by= size= describer=
 	T0=$SECONDS T0_US=${EPOCHREALTIME//[!0-9]/}
 	[ -x "$OUT/linux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $POINT $F"
 	mkdir -p "$GRAPH"
@@ -275,18 +275,26 @@ build() {
 	rm -f "$OUT/umlab.info"
 	touch "$GRAPH/under-way"
 	: >"$LOG"
+	# git looks at each file of the tree for it: beside the compiler.
+	if [ -z "${SOURCE_TEXT-}" ]; then
+		describe_tree >"$GRAPH/source" &
+		describer=$!
+	fi
 	if [ -z "$1" ] && build_by_ninja; then
 		by=" by ninja"
 	else
 		[ -z "$1" ] || [ ! -f "$GRAPH/args" ] || note "$POINT $F: $1: make decides"
 		note "$POINT $F: building (log: ${LOG#"$ROOT"/})"
+		graph_forget
 		build_by_make
+		size=", $(du -sm "$OUT" | cut -f1) MB"
 	fi
 	# gdb's index of the kernel before this one (tools/umrun/debug.c).
 	rm -rf "$OUT/gdb-index"
+	[ -z "$describer" ] || { wait "$describer" || true; SOURCE_TEXT=$(<"$GRAPH/source"); }
 	write_info
 	mv "$GRAPH/under-way" "$GRAPH/started"
-	built_line "$by"
+	built_line "$by" "$size"
 }
 
 [ $# -le 2 ] || usage "too many arguments: kernel.sh [P [F]]"

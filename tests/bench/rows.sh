@@ -23,14 +23,14 @@ prepare()
 }
 
 # loop: what a user types.
-loop() { make --no-print-directory check "T=$test_name" "LINUX=$tree"; }
+loop() { env -u ROUNDS -u MAKEFLAGS make --no-print-directory check "T=$test_name" "LINUX=$tree"; }
 
 bare_boot() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1; }
 # ... with the one thing that umrun spares a boot, for who wants to know.
 bare_boot_lpj() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1 "lpj=$(build/umrun --kernel "$kernel/linux" --dry-run true | grep -o 'lpj=[0-9]*' | cut -d= -f2)"; }
 
-# edit FILE N: another line at its end.
-edit() { echo "int umlab_bench_$2;" >> "$tree/mm/$1.c"; }
+# edit FILE N: another line at its end, which no cache has seen.
+edit() { echo "int umlab_bench_$1_$2_$EPOCHSECONDS;" >> "$tree/mm/$1.c"; }
 
 # The compiler's part and the linker's, each alone: the limit.
 compile_alone()

@@ -67,6 +67,14 @@ same "a line in a source"
 echo 'static inline int umlab_two(void) { return 2; }' >> "$tree/mm/internal.h"
 echo 'int umlab_use(void); int umlab_use(void) { return umlab_two(); }' >> "$tree/mm/madvise.c"
 same "a header, and a source that needs it"
+echo 'int umlab_first;' >> "$tree/mm/mmu_gather.c"
+(sleep 0.7; echo 'int umlab_second;' >> "$tree/mm/mmu_gather.c") &
+build
+wait $!
+same "a source that was saved while it was compiled"
+like "$(nm "$out/linux")" ' umlab_second$' "... as it was saved last"
+echo '# umlab' >> "$tree/arch/x86/Makefile.um"
+same "a part of the architecture's Makefile" 'arch/x86/Makefile.um is new.*: make decides$'
 echo '/* umlab */' >> "$tree/include/linux/crypto.h"
 same "a header that offsets for assembler are made from" '^.*include/linux/crypto.h is new.*: make decides$'
 printf '\nconfig UMLAB_TEST\n\tdef_bool y\n' >> "$tree/mm/Kconfig"

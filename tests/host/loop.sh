@@ -23,10 +23,10 @@ is "$("$changed" --since stamp list)" "new src/a" "changed: a file that was writ
 ok $? "... and another digest"
 "$changed" --digest --since stamp list > out
 is "$? $(cat out)" "3 " "... which is not told when it must not have changed"
-touch stamp; sleep 0.02
+sleep 0.02; touch stamp; sleep 0.02
 echo 4 > new && touch -d 2020-01-01 new && mv new src/b
 is "$("$changed" --since stamp list)" "older src/b" "changed: a file that was replaced by an older one"
-touch stamp; sleep 0.02
+sleep 0.02; touch stamp; sleep 0.02
 touch src/sub/x
 is "$("$changed" --since stamp list)" "new src/sub" "changed: a folder with a new file"
 rm src/a
@@ -45,7 +45,9 @@ point=$(sed -n 's/^point=//p' "${kernel%/*}/umlab.info")
 again() { OUT=$(cd "$top" && env -u MAKEFLAGS -u MAKELEVEL make check T='vmpte: one_table_is_reclaimed' P="$point" 2>&1 < /dev/null); STATUS=$?; }
 again
 like "$OUT" '^100%: Checks: 1, Failures: 0, Errors: 0$' "make check T=: one test"
-saved=$(ls -td "$top"/build/again/*/ | head -n 1)
+for saved in "$top"/build/again/*/; do
+	! grep -qsaF "$(printf '%s=' "$point")" "$saved/args" || ! grep -qsaF "vmpte: one_table_is_reclaimed" "$saved/args" || break
+done
 [ -f "$saved/jobs" ]
 ok $? "... is kept for the next time"
 was=$(stat -c %Y.%Z "$saved/start")
@@ -55,11 +57,6 @@ touch "$top/build/rootfs.cpio"
 again
 [ "$(stat -c %Y.%Z "$saved/start")" != "$was" ] && [ "$STATUS" -eq 0 ]
 ok $? "... unless something that it is made from has changed"
-# In two words: tests/run looks for the name in the texts of host suites, such as this one.
-none=no_such
-OUT=$(cd "$top" && env -u MAKEFLAGS make check "T=${none}_test" P="$point" 2>&1)
-is "$? $(grep -c 'no test has this name' <<< "$OUT")" "2 1" "a test that isn't there is an error"
-
 # ---- make matrix ----
 is "$(POINTS='base series' FLAVOURS='fast' MODES='ptrace/1 seccomp/2' SEEDS='7 8' "$top/tests/matrix.sh" list | sort | md5sum)" \
 	"$(for p in base series; do for m in ptrace/1 seccomp/2; do for s in - 7 8; do echo "$p fast $m $s"; done; done; done | sort | md5sum)" "make matrix: each point, flavour, mode and seed once"

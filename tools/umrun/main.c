@@ -116,15 +116,16 @@ int main(int argc, char **argv)
 	s = need_symbols(&k);
 	image = image_build(&o, &orders);
 	log = klog_open(&o);
+	/* A file that the user named stays. */
 	if (o.gdb || o.on_fail)
-		limits_end(log);
+		limits_end(o.log ? NULL : log);
 	announce_run(&o, &k);
 	if (o.gdb || o.on_fail)
 		debug_prepare(&o, &k);
 	if (o.on_fail)
 		onfail_prepare();
 	j = jail_start(&o, &k, &args, image, o.gdb || o.on_fail ? debug_enter : root_enter);
-	limits_end(log);
+	limits_end(o.log ? NULL : log);
 	if (o.on_fail)
 		onfail_begin();
 	close(image);
