@@ -83,7 +83,7 @@ make_args() {
 	local o fl= cflags=$UML_DIR/configs/$F.cflags
 	# Names of sources, in the debug information and in __FILE__, start at the top of the tree, however the tree
 	# was named on the command line: ccache renames it, but not in every mode. gdb finds them with `directory SRC`.
-	local map="-ffile-prefix-map=../linux/= -ffile-prefix-map=$SRC/= -fdebug-prefix-map=$OUT=."
+	local map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/= -fdebug-prefix-map=$SRC/= -fdebug-prefix-map=$OUT=."
 	MAKE_ARGS=(-C "$SRC" "O=$OUT" ARCH=um LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map")
 	if command -v ccache >/dev/null; then
 		MAKE_ARGS+=("CC=ccache $CC" "HOSTCC=ccache $CC")
