@@ -20,10 +20,10 @@ draw()
 	local commands
 	commands=$(cat)
 	gnuplot <<-END
-		set terminal svg size 800,500 font "sans,13" background "white"
+		set terminal svg noenhanced size 800,500 font "sans,13" background "white"
 		set output "$to/bench-$1.svg"
 		$commands
-		set terminal pngcairo size 800,500 font "sans,11"
+		set terminal pngcairo noenhanced size 800,500 font "sans,11"
 		set output "$to/bench-$1.png"
 		replot
 	END
