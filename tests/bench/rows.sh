@@ -113,16 +113,16 @@ row_point()
 	done
 }
 
-# cold_build OUT CCACHE_DIR POINT: a kernel of our own flavour in a folder that is empty.
+# cold_build CCACHE_DIR POINT: a kernel of our own flavour in a folder that is empty.
 cold_build()
 {
-	rm -rf "build/points/$3/fast.aside"
-	[ ! -d "build/points/$3/fast" ] || mv "build/points/$3/fast" "build/points/$3/fast.aside"
-	CCACHE_DIR=$2 uml/kernel.sh "$3" fast
+	rm -rf "build/points/$2/fast.aside"
+	[ ! -d "build/points/$2/fast" ] || mv "build/points/$2/fast" "build/points/$2/fast.aside"
+	CCACHE_DIR=$1 uml/kernel.sh "$2" fast
 	local status=$?
-	if [ -d "build/points/$3/fast.aside" ]; then
-		rm -rf "build/points/$3/fast"
-		mv "build/points/$3/fast.aside" "build/points/$3/fast"
+	if [ -d "build/points/$2/fast.aside" ]; then
+		rm -rf "build/points/$2/fast"
+		mv "build/points/$2/fast.aside" "build/points/$2/fast"
 	fi
 	return $status
 }
@@ -130,16 +130,16 @@ cold_build()
 row_second()
 {
 	rm -rf "$scratch/ccache" "$scratch/ccache-own"
-	timed second first cold_build "$scratch" "$top/$scratch/ccache" base
-	timed second second cold_build "$scratch" "$top/$scratch/ccache" series
-	timed second own cold_build "$scratch" "$top/$scratch/ccache-own" series
+	timed second first cold_build "$top/$scratch/ccache" base
+	timed second second cold_build "$top/$scratch/ccache" series
+	timed second own cold_build "$top/$scratch/ccache-own" series
 	rm -rf "$scratch/ccache" "$scratch/ccache-own"
 }
 
 row_cold()
 {
 	rm -rf "$scratch/ccache" "$scratch/defconfig"
-	timed cold fast cold_build "$scratch" "$top/$scratch/ccache" series
+	timed cold fast cold_build "$top/$scratch/ccache" series
 	mkdir -p "$scratch/defconfig"
 	timed cold defconfig sh -c "make -C build/points/series/linux O=$top/$scratch/defconfig ARCH=um defconfig && make -C build/points/series/linux O=$top/$scratch/defconfig ARCH=um -j$(nproc)"
 	rm -rf "$scratch/ccache" "$scratch/defconfig"
@@ -152,7 +152,6 @@ row_gdb()
 
 	uml/kernel.sh series debug > /dev/null || exit 1
 	for ((i = 0; i <= rounds; i++)); do
-		[ $i -gt 0 ] || : > "$samples.warm"
 		timed gdb ours build/umrun --kernel $dir/linux --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py --gdb-arg=-ex --gdb-arg=run \
 			--gdb-arg=-ex --gdb-arg=bt --gdb-arg=-ex --gdb-arg=kill -- build/tests/guest/ptworkload --size 64M --chunk 2M
 		timed gdb plain gdb -nx -batch -ex 'handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIG34 nostop noprint pass' -ex 'break run_init_process' -ex run -ex bt -ex kill \
