@@ -20,6 +20,7 @@ include tests/tests.mk
 include tests/bench/bench.mk
 include tests/mutants.mk
 include tests/external/external.mk
+include tests/arch/arch.mk
 include gdb-scripts/gdb.mk
 
 .PHONY: help

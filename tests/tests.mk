@@ -12,10 +12,10 @@ TESTS_GDB_PROGRAMS := $(notdir $(basename $(wildcard tests/gdb/*.c))) user-pie u
 # Without a point asked for: with the series and its mends, and before both what differs there.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
-TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series base)
+TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
 # The host suites of gdb want debug kernels, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
-TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series base)
+TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
 TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
@@ -69,8 +69,8 @@ matrix: ## [test] POINTS= x FLAVOURS= x MODES= x SEEDS= as independent jobs: her
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
 check-all: TESTS_DIFFERING =
-# The gdb commands in both kernels that have debug information, at the third point too, and all tours.
-check-all: TESTS_GDB += fixed
+# The gdb commands in both kernels that have debug information, at every point, and all tours.
+check-all: TESTS_GDB += base fixed
 check-all: export UMLAB_GDB_FLAVOURS = debug sanitize
 check-all: export UMLAB_ALL = 1
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode

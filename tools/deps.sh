@@ -3,6 +3,7 @@
 # Installs the Debian packages that are missing: as root, or with sudo.
 # Usage: deps.sh [external|coverage|clangd|watch|bench|matrix]	with those that make check-external, make coverage,
 #	make compile_commands, make watch, make bench or make matrix takes, too
+#        deps.sh with PACKAGE...	with these
 # On another system, or without the right to: says the exact list and stops (exit 1).
 set -eu
 
@@ -28,6 +29,7 @@ packages=(
 [ "${1-}" != bench ] || packages+=(gnuplot-nox lld jq)
 [ "${1-}" != matrix ] || packages+=(parallel distcc rsync openssh-client)
 [ "${1-}" != coverage ] || packages+=(lcov)	# its HTML report
+[ "${1-}" != with ] || packages+=("${@:2}")
 
 # dpkg knows some packages under a name with an architecture; one query tells all.
 missing() {
@@ -63,6 +65,9 @@ apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev
 
 # The lists may be old or absent: update, and try once without when that fails (no network, a cache of packages).
 apt update || echo "deps: apt-get update: failed: going on with the lists that are there" >&2
+size=$("${as_root[@]}" apt-get install -s --no-install-recommends -o Debug::NoLocking=1 "${wanted[@]}" --print-uris -y 2>/dev/null |
+	awk '/^\x27/ { sum += $3 } END { printf "%d", sum / 1048576 }') || true
+[ "${size:-0}" -lt 20 ] || echo "deps: $size MB to download" >&2
 if ! apt install -y --no-install-recommends "${wanted[@]}"; then
 	tail -n 5 "$log" >&2
 	echo "deps: apt-get install: failed: install by hand: ${wanted[*]}" >&2

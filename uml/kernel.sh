@@ -16,6 +16,7 @@
 . "$UML_DIR/worktree.sh"
 . "$UML_DIR/kconfig.sh"
 . "$UML_DIR/graph.sh"
+. "$UML_DIR/make.sh"
 
 P=${1:-fixed}
 F=${2:-fast}
@@ -65,11 +66,17 @@ our_point() {
 	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$commit")"
 }
 
-# describe_tree: what a tree that somebody edits is, in a word of git's.
+# describe_tree [FILE...]: what a tree that somebody edits is, in a word of git's. The files are some that were
+# edited: one that differs from the commit's is enough, and git need not look at all the others.
 describe_tree() {
-	local text
+	local text file
 	# Not `describe --dirty`, which rewrites the index of a tree that isn't ours.
 	if text=$(git -C "$SRC" describe --always --tags 2>/dev/null); then
+		for file; do
+			[[ $file = "$SRC"/* ]] && [ -f "$file" ] || continue
+			[ "$(git -C "$SRC" rev-parse -q --verify "HEAD:${file#"$SRC"/}")" = "$(git -C "$SRC" hash-object "$file")" ] ||
+				{ echo "$text-dirty"; return; }
+		done
 		[ -z "$(git --no-optional-locks -C "$SRC" status --porcelain -uno 2>/dev/null)" ] || text=$text-dirty
 		echo "$text"
 	else
@@ -119,69 +126,6 @@ configure() {
 	mv "$want.new" "$want"
 }
 
-# Ends make even when we are killed without a chance to do so. Only where there is setpriv
-# (util-linux): without it such a make works on, and whoever comes next waits for it.
-DIE_WITH_US=()
-! setpriv --pdeathsig TERM true 2>/dev/null || DIE_WITH_US=(setpriv --pdeathsig TERM)
-
-# stop_make PID STATUS: ends the make PID and then ourselves.
-stop_make() {
-	trap '' INT TERM HUP
-	kill -TERM "$1" 2>/dev/null || true
-	wait "$1" || true
-	note "interrupted: the next run goes on from here"
-	exit "$2"
-}
-
-# what_failed: of a log of make's, the compiler's words as they are; else the lines that speak of an error.
-what_failed() {
-	awk '/^make(\[[0-9]+\])?: \*\*\*/ { exit } /^  [A-Z]+ +[^ ]/ { shown = 0 }
-		/^In file included from|: In function |:[0-9]+(:[0-9]+)?: (fatal )?error:/ { shown = 1 } shown { print; n++ }
-		END { exit !n }' "$LOG" || grep -m3 -n -E '(error|Error|\*\*\*|No space left)' "$LOG" || tail -n5 "$LOG"
-}
-
-# run_make ARG...: make with MAKE_ARGS, output to the log; a signal to us ends it too.
-run_make() {
-	local pid
-	"${DIE_WITH_US[@]}" make "${MAKE_ARGS[@]}" "$@" >>"$LOG" 2>&1 &
-	pid=$!
-	trap 'stop_make $pid 130' INT
-	trap 'stop_make $pid 143' TERM HUP
-	if ! wait $pid; then
-		what_failed >&2
-		die "make $*: failed: the whole log is $LOG"
-	fi
-	trap - INT TERM HUP
-}
-
-# meter: while the build runs, says how far it is: one line that renews itself on a
-# terminal, else a line every 20 s. The number of steps is that of the last build.
-meter() {
-	local total n t eta step=20 i=0
-	trap - EXIT
-	let_go_of_locks
-	total=$(cat "$LOGS/steps-$F" 2>/dev/null || awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")
-	[ -t 2 ] && step=1
-	while sleep 1 && kill -0 $$ 2>/dev/null; do
-		i=$((i + 1))
-		[ $((i % step)) = 0 ] || continue
-		n=$(grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG") || true
-		t=$(elapsed "$T0") eta=
-		[ "$n" -lt 20 ] || [ "$n" -ge "$total" ] || eta=", about $((t * (total - n) / n)) s to go"
-		if [ -t 2 ]; then printf '\r\033[K%s %s: %s of %s steps, %s s%s' "$POINT" "$F" "$n" "$total" "$t" "$eta" >&2
-		else note "$POINT $F: $n of $total steps, $t s$eta"; fi
-	done
-}
-
-# stop_meter: ends meter and clears its line.
-stop_meter() {
-	[ -n "${METER-}" ] || return 0
-	kill "$METER" 2>/dev/null || true # its sleep ends within a second
-	wait "$METER" 2>/dev/null || true
-	METER=
-	[ ! -t 2 ] || printf '\r\033[K' >&2
-}
-
 # build_key: a hash of all that a pristine kernel is made from.
 build_key() {
 	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}"; cat "$UML_DIR/configs/$F".{cflags,append} 2>/dev/null || true
@@ -225,14 +169,12 @@ SPACE=250
 # build_by_make: the kernel, as Kbuild builds it, and the graph for the next time.
 build_by_make() {
 	local goals="linux .umlab-env"
-	trap stop_meter EXIT
-	meter &
-	METER=$!
+	start_meter "$POINT $F" "$LOGS/steps-$F" "$(awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")"
 	configure
 	! grep -q '^CONFIG_GDB_SCRIPTS=y' "$OUT/.config" || goals="$goals scripts_gdb"
 	run_make "-j$JOBS" "$(graph_env)" $goals
 	stop_meter
-	[ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" >"$LOGS/steps-$F"
+	note_steps "$LOGS/steps-$F"
 	! command -v ninja >/dev/null || graph_make || true
 }
 
@@ -240,22 +182,11 @@ build_by_make() {
 # not all. The compiler's words come first, and as they are.
 build_by_ninja() {
 	local status=0
-	run_ninja >>"$LOG" || status=$?
+	until_signalled graph_build >>"$LOG" || status=$?
 	awk '/^FAILED: / { getline; next } /^(\[[0-9]+\/[0-9]+\] (CC|LINK) |ninja: )/ { next } { print }' "$LOG" >&2
 	[ $status != 0 ] || return 0
 	! grep -q '^ninja: error: ' "$LOG" || { note "$POINT $F: $(sed -n 's/^ninja: error: //p' "$LOG"): make decides"; return 1; }
 	die "$POINT $F: not built: see above"
-}
-
-# run_ninja: graph_build, which a signal to us ends too.
-run_ninja() {
-	local pid
-	graph_build &
-	pid=$!
-	trap 'stop_make $pid 130' INT
-	trap 'stop_make $pid 143' TERM HUP
-	wait $pid || return
-	trap - INT TERM HUP
 }
 
 # built_line BY SIZE: what was built, and how long it took.
@@ -275,9 +206,10 @@ build() {
 	rm -f "$OUT/umlab.info"
 	touch "$GRAPH/under-way"
 	: >"$LOG"
-	# git looks at each file of the tree for it: beside the compiler.
+	[ -n "$1" ] || EDITED=$(graph_edited)
+	# Beside the compiler.
 	if [ -z "${SOURCE_TEXT-}" ]; then
-		describe_tree >"$GRAPH/source" &
+		describe_tree ${EDITED-} >"$GRAPH/source" &
 		describer=$!
 	fi
 	if [ -z "$1" ] && build_by_ninja; then

@@ -6,6 +6,7 @@
 #
 #   umlab/fetched   the source as it came        umlab/1 .. umlab/8   after that patch
 #   umlab/base      the series taken out again   umlab/series, umlab/fixed
+#   umlab/v3        what the series was before patch 7
 #   branch work     the user's, starting at umlab/fixed; never moved by this script
 #
 # An existing build/linux is kept; only the tags are made again, when uml/patches changed.
@@ -78,7 +79,7 @@ check_source() {
 # tag_points: umlab/base ... umlab/fixed from the patches. The tags are set in one
 # transaction, at the end: all of them or none.
 tag_points() {
-	local fetched base series fixed n=0 c
+	local fetched base series fixed v3 n=0 c
 	fetched=$(g rev-parse umlab/fetched)
 	base=$(stack "$fetched" "$PATCH_DIR"/rewind/*.patch | tail -n1)
 	[ -n "$base" ] || exit 1
@@ -87,11 +88,14 @@ tag_points() {
 	[ "$(tree_of "$c")" = "$(tree_of "$fetched")" ] ||
 		die "rewind and series do not give back the fetched source: $(g diff --stat "$fetched" "$c" | tail -n1): mend uml/patches"
 	fixed=$(stack "$c" "$PATCH_DIR"/fixes/*.patch | tail -n1)
+	v3=$(sed -n 6p <<<"$series")
+	v3=$({ echo "$v3"; stack "$v3" "$PATCH_DIR"/v3/*.patch; } | tail -n1)
 	{
 		echo "update refs/tags/umlab/base $base"
 		for c in $series; do n=$((n + 1)); echo "update refs/tags/umlab/$n $c"; done
 		echo "update refs/tags/umlab/series $c"
 		echo "update refs/tags/umlab/fixed ${fixed:-$c}"
+		echo "update refs/tags/umlab/v3 $v3"
 	} | g update-ref --stdin
 	patches_key >"${GIT_TREE:-$TREE}/.git/umlab-key"
 }

@@ -5,13 +5,14 @@
 #   build/linux                   the user's tree, point "work"
 #   build/points/P/linux          the pristine worktree of point P (src is a link to it)
 #   build/points/P/F              kernel of P in flavour F: an O= directory
+#   build/points/P/arch-NAME      kernel of P of another architecture (tests/arch)
 #
 # An O= directory is always the neighbour of its tree and the tree is always called
 # "linux" (so work's is build/work-F, with a link at build/points/work/F): sources then
 # have the same relative name, ../linux/..., at every point, and ccache needs no more
 # than that to serve one point with what another compiled.
 
-NAMES="base 1 2 3 4 5 6 7 8 series fixed work"
+NAMES="base 1 2 3 4 5 6 7 8 v3 series fixed work"
 
 # check_name P: dies unless P names a point.
 check_name() {
@@ -26,12 +27,12 @@ point_commit() {
 }
 
 # holder P: the point whose worktree and kernels P shares, since their trees are equal.
-# The first of base, series, 1..8, fixed with that tree; work shares with none.
+# The first of base, series, 1..8, v3, fixed with that tree; work shares with none.
 holder() {
 	local q tree
 	[ "$1" != work ] || { echo work; return; }
 	tree=$(tree_of "umlab/$1")
-	for q in base series 1 2 3 4 5 6 7 8 fixed; do
+	for q in base series 1 2 3 4 5 6 7 8 v3 fixed; do
 		[ "$(tree_of "umlab/$q")" != "$tree" ] || { echo "$q"; return; }
 	done
 }
@@ -93,6 +94,7 @@ ensure_worktree() {
 	local dir=$POINTS/$1 src=$POINTS/$1/linux t=$SECONDS
 	mkdir -p "$dir"
 	if attached "$1"; then
+		leave_out "$src"
 		pristine "$src" || die "$src: $(cure_for_edits "$1")"
 		[ "$(git -C "$src" rev-parse HEAD)" != "$2" ] || return 0
 		keep "$(git -C "$src" rev-parse HEAD)"
@@ -105,12 +107,20 @@ ensure_worktree() {
 	rm -rf "$src.tmp"
 	g worktree prune
 	g worktree add -q --no-checkout --detach "$src.tmp" "$2"
-	git -C "$src.tmp" sparse-checkout set --no-cone --stdin < <(grep -v '^#' "$UML_DIR/configs/sparse")
+	leave_out "$src.tmp"
 	git -C "$src.tmp" -c checkout.workers=0 checkout -q --detach "$2"
 	replace_stray "$1"
 	g worktree move "$src.tmp" "$src"
 	ln -sfn linux "$dir/src"
 	note "point $1: worktree ready ($(elapsed $t) s, $(du -sm "$src" | cut -f1) MB)"
+}
+
+# leave_out DIR: what uml/configs/sparse says, in the worktree DIR.
+leave_out() {
+	local admin
+	admin=$(sed -n 's/^gitdir: //p' "$1/.git")
+	cmp -s <(grep -v '^#' "$UML_DIR/configs/sparse") "$admin/info/sparse-checkout" ||
+		git -C "$1" sparse-checkout set --no-cone --stdin < <(grep -v '^#' "$UML_DIR/configs/sparse")
 }
 
 # replace_stray P: a build/points/P/linux left from another build/linux goes away when it
@@ -137,6 +147,7 @@ drop_point() {
 	if [ -d "$dir/linux" ]; then
 		if ! attached "$1" || ! pristine "$dir/linux"; then
 			for d in $(flavours); do rm -rf "${dir:?}/$d"; done
+			rm -rf "${dir:?}"/arch-*
 			return 1
 		fi
 		keep "$(git -C "$dir/linux" rev-parse HEAD)"

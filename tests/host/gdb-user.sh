@@ -27,7 +27,7 @@ export UMLAB_OTHER=$scenario UMLAB_USER
 # The guest's clock goes on while gdb holds it; on a busy host 10 s of that come together, an RCU stall.
 patient=rcupdate.rcu_cpu_stall_suppress=1
 with ptrace $patient
-user user base/1 +series/1 +fixed/1
+user user series/1 +base/1 +fixed/1
 with seccomp $patient seccomp=on
 user user-pie +base/1 +series/1
 user user-static-pie +fixed/1

@@ -21,7 +21,7 @@ symbols()
 }
 for p in base 1 2 3 4 5; do is "$(symbols $p um)" "n n n" "um at $p: not freed by RCU, no PT_RECLAIM"; done
 for p in 6 7; do is "$(symbols $p um)" "y n n" "um at $p: freed by RCU, no PT_RECLAIM yet"; done
-for p in 8 series fixed; do is "$(symbols $p um)" "y y n" "um at $p: freed by RCU, PT_RECLAIM"; done
+for p in 8 v3 series fixed; do is "$(symbols $p um)" "y y n" "um at $p: freed by RCU, PT_RECLAIM"; done
 n=1
 for a in alpha loongarch mips parisc; do
 	n=$((n + 1))
@@ -33,6 +33,7 @@ for a in powerpc sparc64; do
 	is "$(symbols 6 $a)" "y n n" "$a before patch 7: its own __tlb_remove_table() is no symbol"
 	is "$(symbols 7 $a)" "y n y" "$a at patch 7: it is"
 	is "$(symbols series $a)" "y n y" "$a at series: no PT_RECLAIM"
+	is "$(symbols v3 $a)" "y y n" "$a at v3: PT_RECLAIM, whatever its tables are"
 done
 is "$(symbols base x86_64) / $(symbols series x86_64)" "y y n / y y n" "x86_64: PT_RECLAIM before and after"
 finish

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0
+# The other architectures of the series, in qemu.
+
+.PHONY: arch arch-all
+
+arch: ## [test] the kernels of an architecture in qemu (A=sparc64; P='base v3 series'): built, booted, held against what is expected
+	@[ -n '$(A)' ] || { echo "arch: needs A=, one of: $(notdir $(patsubst %/,%,$(dir $(wildcard tests/arch/*/arch))))" >&2; exit 2; }
+	@tools/deps.sh
+	@tests/arch/run.sh $(if $(filter command environment,$(firstword $(origin P))),--points '$(P)') $(A)
+
+arch-all: ## [test] ... of all of them; writes build/results/arch.json and docs/architectures.md
+	@tools/deps.sh
+	@tests/arch/run.sh --docs

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the kernel of one architecture at one point, as uml/kernel.sh builds UML's.
+#
+# Usage: kernel.sh NAME P [CONFIG...]    NAME: a folder of tests/arch; CONFIG: more fragments
+#
+# Prints the O= directory, which holds IMAGE (NAME/arch) and arch.info, on stdout's last line. A kernel that is up to
+# date is not built again.
+. "$(dirname "$0")/../../uml/lib.sh"
+. "$UML_DIR/git.sh"
+. "$UML_DIR/worktree.sh"
+. "$UML_DIR/kconfig.sh"
+. "$UML_DIR/make.sh"
+. "$ROOT/tests/arch/lib.sh"
+
+[ $# -ge 2 ] || usage "which? kernel.sh NAME P"
+load_arch "$1"
+P=$2
+shift 2
+FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config" "$@")
+check_name "$P"
+
+# our_tree: sets POINT and SRC: the worktree that UML is built from, too; with the patches that the architecture needs
+# to compile at all, one of its own.
+our_tree() {
+	local commit
+	"$UML_DIR/tree.sh"
+	if [ -n "$PATCHES" ]; then
+		commit=$(patched "$P" "$ROOT/$PATCHES") || exit
+		POINT=${commit% *} commit=${commit#* }
+	else
+		POINT=$(link_point "$P")
+		commit=$(point_commit "$POINT")
+	fi
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit") || exit
+	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/arch-$NAME
+}
+
+set_make_args() {
+	local map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/="
+	MAKE_ARGS=(-C "$SRC" "O=$OUT" "ARCH=$ARCH" LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map" "CROSS_COMPILE=$CROSS_COMPILE")
+	if command -v ccache >/dev/null; then
+		MAKE_ARGS+=("CC=ccache $COMPILER" "HOSTCC=ccache gcc")
+		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
+	else
+		MAKE_ARGS+=("CC=$COMPILER")
+	fi
+	MAKE_ARGS+=("${MAKE_MORE[@]}")
+	export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=umlab KBUILD_BUILD_HOST=umlab KBUILD_BUILD_VERSION=1
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES SOURCE KCONFIG_CONFIG
+}
+
+build_key() {
+	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$ARCH_DIR/$NAME/arch" "$0"; "$COMPILER" --version; } | sha256sum | cut -c1-16
+}
+
+configure() {
+	local missing
+	cat "${FRAGMENTS[@]}" >"$OUT/all.config"
+	run_make "KCONFIG_ALLCONFIG=$OUT/all.config" allnoconfig
+	missing=$(missing_symbols "$OUT/.config" "${FRAGMENTS[@]}" | grep -vx 'CONFIG_PT_RECLAIM=y' || true)
+	[ -z "$missing" ] || die "$NAME: these lines of tests/arch did not take at $P:"$'\n'"$missing"$'\n'"see 'make -C $OUT ARCH=$ARCH menuconfig', '/' to search"
+}
+
+build() {
+	T0=$SECONDS
+	[ -x "$OUT/vmlinux" ] || need_space "$OUT" $((400 * 1024)) "kernel $NAME $P"
+	rm -f "$OUT/arch.info"
+	: >"$LOG"
+	note "$NAME $P: building (log: ${LOG#"$ROOT"/})"
+	start_meter "$NAME $P" "$LOGS/steps-$NAME" 1000
+	configure
+	run_make "-j$JOBS" $GOALS
+	run_make headers
+	stop_meter
+	note_steps "$LOGS/steps-$NAME"
+	cat >"$OUT/arch.info.tmp" <<-END
+		key=$KEY
+		point=$P
+		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
+		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
+		own_remove_table=$(has_symbol "$OUT/.config" HAVE_ARCH_TLB_REMOVE_TABLE)
+		kernelrelease=$(cat "$OUT/include/config/kernel.release")
+		compiler=$("$COMPILER" --version | head -n1)
+		build_seconds=$(elapsed "$T0")
+	END
+	mv "$OUT/arch.info.tmp" "$OUT/arch.info"
+	note "$NAME $P: built in $(elapsed "$T0") s: PT_RECLAIM=$(has_symbol "$OUT/.config" PT_RECLAIM)"
+}
+
+need_tools make "$COMPILER" flex bison bc git
+JOBS=${JOBS:-$(nproc)}
+our_tree
+mkdir -p "$LOGS" "$OUT"
+LOG=$LOGS/build-$POINT-$NAME.log
+lock "$BUILD/.$POINT-$NAME.lock" "$NAME at $POINT is being built"
+set_make_args
+KEY=$(build_key)
+grep -qsx "key=$KEY" "$OUT/arch.info" && [ -f "$OUT/$IMAGE" ] || build
+echo "$OUT"

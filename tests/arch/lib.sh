@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+# What tests/arch/NAME/arch says of an architecture. Sourced after uml/lib.sh.
+#
+#   ARCH, CROSS_COMPILE   as the kernel's make takes them
+#   COMPILER              of the kernel; USER_COMPILER, where it differs, of programs
+#   PACKAGES, NEWER       Debian packages, of this release and of a newer one (newer.sh)
+#   PATCHES               a patch without which it doesn't compile, in the project
+#   MAKE_MORE             more arguments of make; GOALS what to make
+#   IMAGE                 what qemu boots, in the O= directory
+#   QEMU                  its command line, but for kernel, initrd and console
+#   CONSOLE               the kernel's console=
+#   PMD_KB                what one PTE table maps, in KiB
+
+# The host tests have architectures of their own.
+ARCH_DIR=${UMLAB_ARCH_DIR:-$ROOT/tests/arch}
+
+# arch_names: all of them.
+arch_names() {
+	local d
+	for d in "$ARCH_DIR"/*/arch; do d=${d%/arch}; echo "${d##*/}"; done
+}
+
+# load_arch NAME: sets NAME and what its file says.
+load_arch() {
+	[ -n "$1" ] && [ -f "$ARCH_DIR/$1/arch" ] || usage "A=$1: no such architecture: one of: $(arch_names | paste -sd' ')"
+	NAME=$1 USER_COMPILER= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=()
+	. "$ARCH_DIR/$1/arch"
+	USER_COMPILER=${USER_COMPILER:-$COMPILER}
+	GOALS=${GOALS:-${IMAGE##*/}}
+	[ -z "$NEWER" ] || PATH=$CACHE/newer/bin:$PATH
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+# build/results/arch.json as docs/architectures.md.
+def cell: if . == null or . == "" then "-" else . end;
+def fails($part): if .observed[$part] == null then "-" else .observed[$part] + (if .observed[$part] == "warns" then " (**WARN**)" else "" end) end;
+"# The series on each of its architectures",
+"",
+"Written by `make arch-all`, \(.date). Kernels of the points, cross-compiled, booted in qemu (TCG);",
+"`tests/arch/workload.c` is PID 1. VmPTE in kB, before -> after a range of 1 GiB was touched once a MiB and given back",
+"with MADV_DONTNEED, chunk by chunk: half of what one PTE table maps, all of it, four times it. *batch fails*: every page",
+"allocation of the task fails meanwhile, so that mmu_gather frees each table alone (how many failed); *in munmap*: the same,",
+"for munmap() of a range that has upper tables of its own; *no memory*: nothing is injected, the watermarks are above all that is",
+"free. What is expected is in `tests/arch/expect.txt`; a row that isn't as expected says so.",
+"",
+"| architecture | point | PT_RECLAIM | chunk < table | = table | > table | contents | batch fails | in munmap | no memory | |",
+"|---|---|---|---|---|---|---|---|---|---|---|",
+(.kernels | sort_by(.arch, (.point | { base: 0, v3: 1, series: 2 }[.] // 3))[]
+	| "| \(.arch) | \(.point) | \(.observed.pt_reclaim) | \(.figures.vmpte_below | cell) | \(.figures.vmpte_at | cell) | \(.figures.vmpte_above | cell) | \(.observed.contents | cell) | \(fails("inject-madvise")) (\(.figures.failed | cell)) | \(fails("inject-munmap")) | \(fails("min-free")) | \(if .as_expected then "as expected" else "**not as expected**" end) |"),
+"",
+"## The reports",
+"",
+(.kernels | sort_by(.arch)[] | . as $k | .figures | to_entries[] | select(.key | startswith("report_"))
+	| (.key | ltrimstr("report_")) as $part
+	| "- \($k.arch) at \($k.point), \($part): `\(.value)`", "  \($k.figures["trace_" + $part] // "")"),
+"",
+"## With what",
+"",
+"| architecture | kernel | compiler | qemu | built in | boots |",
+"|---|---|---|---|---|---|",
+(.kernels | sort_by(.arch, .point)[] | "| \(.arch) \(.point) | \(.kernel.kernelrelease) | \(.kernel.compiler) | \(.qemu | sub("QEMU emulator version "; "")) | \(.kernel.build_seconds) s | \(.boots_seconds) s |")

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Programs that this Debian lacks, or has too old, from the next one: unpacked into the cache, with all the libraries
+# that they need, nothing of it in the user's system.
+#
+# Usage: newer.sh PACKAGE...    then $CACHE/newer/bin has their programs for other machines (qemu-system-*, *-linux-gnu*)
+. "$(dirname "$0")/../../uml/lib.sh"
+. "$UML_DIR/apt.sh"
+TOOL=arch
+
+SUITE=${UMLAB_NEWER_SUITE:-trixie}
+PREFIX=$CACHE/newer
+APT=$PREFIX/apt
+
+# all_there PACKAGE...: whether each has been unpacked.
+all_there() {
+	local p
+	for p; do [ -f "$PREFIX/have/$p" ] || return 1; done
+}
+
+# uris PACKAGE...: what apt would download for an empty system: "'URI' FILE SIZE SUM", one a line.
+uris() {
+	apt-get install -qq -y --no-install-recommends --print-uris "$@" 2>"$APT/log/uris" | grep "^'" ||
+		die "$*: no such package in $SUITE: $(why "$APT/log/uris")"
+}
+
+# fetch PACKAGE...: their .deb files and those that they need, but what we have unpacked already. Only libraries, compilers and
+# emulators: no one needs a new system's tools.
+fetch() {
+	local kib
+	uris "$@" | awk '$2 !~ /^(perl|debconf|dpkg|tar|coreutils|init|systemd|passwd|adduser|util-linux|mount|bash|dash|sed|grep|login)/' >"$APT/wanted"
+	kib=$(awk '{ sum += $3 } END { printf "%d", sum / 1024 }' "$APT/wanted")
+	need_space "$PREFIX" $((kib * 6)) "$*"
+	note "downloading $* from $SUITE, with their libraries ($(wc -l <"$APT/wanted") packages, $(mib "$kib"))"
+	(cd "$APT/archives" && awk '{ sub(/_.*/, "", $2); print $2 }' "$APT/wanted" | sort -u | xargs apt-get download -q >"$APT/log/download" 2>&1) ||
+		die "$*: cannot be downloaded: $(why "$APT/log/download"): check the network and try again"
+}
+
+# own_loader FILE...: programs of the prefix use its loader and its libraries, not the system's.
+own_loader() {
+	local f
+	for f; do
+		patchelf --print-interpreter "$f" >/dev/null 2>&1 || continue
+		patchelf --set-interpreter "$PREFIX/usr/lib64/ld-linux-x86-64.so.2" --force-rpath \
+			--set-rpath "$PREFIX/usr/lib/x86_64-linux-gnu" "$f" || die "$f: cannot be patched (patchelf)"
+	done
+}
+
+# unpack: the packages that were downloaded, over those that are there.
+unpack() {
+	local deb f
+	for deb in "$APT"/archives/*.deb; do
+		dpkg-deb -x "$deb" "$PREFIX" 2>/dev/null || die "$deb: cannot be unpacked: is the disk full?"
+	done
+	mkdir -p "$PREFIX/bin"
+	own_loader "$PREFIX"/usr/bin/qemu-system-* "$PREFIX"/usr/bin/*-linux-gnu* "$PREFIX"/usr/libexec/gcc-cross/*/*/{cc1,collect2,lto1,lto-wrapper}
+	for f in "$PREFIX"/usr/bin/qemu-system-* "$PREFIX"/usr/bin/*-linux-gnu*; do
+		[ ! -e "$f" ] || ln -sf "$f" "$PREFIX/bin/"
+	done
+	rm -f "$APT"/archives/*.deb
+}
+
+[ $# -gt 0 ] || usage "which packages?"
+[ "$(dpkg --print-architecture)" = amd64 ] || die "$*: unpacked from $SUITE on amd64 only: install them in another way"
+mkdir -p "$PREFIX/have"
+lock "$PREFIX/.lock" "packages of $SUITE are being unpacked"
+! all_there "$@" || exit 0
+need_tools patchelf apt-get dpkg-deb
+uri=$(archive_uri)
+[ -n "$uri" ] || die "apt is not configured for a Debian archive here (a .../debian main): $* cannot be had"
+apt_root "$uri" "$SUITE"
+apt-get update >"$APT/log/update" 2>&1 || die "$SUITE: $(why "$APT/log/update"): check the network and try again"
+fetch "$@"
+unpack
+for package; do touch "$PREFIX/have/$package"; done
+note "$*: ready in the cache ($(du -sm "$PREFIX" | cut -f1) MB)"

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: how the other architectures' kernels are judged: every console that workload.c can leave, what is
+# expected as data, and each way that a boot can end. No kernel is built or booted: qemu is a script here.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/tap.sh"
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+judge() { awk -v part="$1" -f "$top/tests/arch/judge.awk" | sort | paste -sd' '; }
+
+# ---- consoles ----
+begin='[    0.1] umlab: begin page=8 pmd=8192 tainted=0'
+tables() { printf '[ 1.0] umlab: tables chunk=%s vmpte_before=64 vmpte_after=%s kernel_before=80 kernel_after=90 tainted=0\r\n' 4096 "$1" 8192 "$2" 32768 "$3"; }
+console() { printf '%s\r\n' "SLOF" "$begin"; cat; printf '%s\r\n' '[    2.0] umlab: end'; }
+like "$(tables 1088 64 72 | console | judge tables)" '(^| )below=kept .*whole=freed' "a table for each 8 MiB stays, or goes"
+like "$(tables 1088 64 1088 | console | judge tables)" 'whole=freed/kept' "chunks that differ are no verdict"
+like "$(tables 1088 600 64 | console | judge tables)" 'whole=grew-by-536' "neither kept nor freed"
+contents() { printf 'umlab: contents range=x wrong=%s checked=%s tainted=0\n' "$@"; }
+is "$({ contents 0 9; contents 0 9; } | console | judge tables)" 'contents=right' "contents are right"
+is "$({ contents 1 9; contents 0 9; } | console | judge tables)" 'contents=wrong' "one wrong byte is remembered"
+is "$({ contents 0 0; } | console | judge tables)" 'contents=wrong' "nothing looked at is no proof"
+inject() { printf 'umlab: inject-madvise failed=%s vmpte_before=1 vmpte_after=1 tainted=%s\n' "$@"; }
+is "$(inject 5 0 | console | judge inject-madvise)" 'failed 5 inject-madvise=silent vmpte_inject-madvise 1->1' "allocations failed, in silence"
+is "$(inject 0 0 | console | judge inject-madvise)" 'failed 0 inject-madvise=not-hit vmpte_inject-madvise 1->1' "no allocation failed: that shows nothing"
+warning='[    3.0] WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common.constprop.0+0x1d0/0x3c0, CPU#0: init/1'
+like "$({ echo "$warning"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=warns report WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common' "the WARN_ON_ONCE, and its text"
+like "$({ echo "[ 1.0] WARNING: mm/x.c:1 at other+0x1/0x2"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "another warning is not that one"
+like "$({ echo "[ 1.0] Oops: 1 [#1]"; tables 1088 64 64; } | console | judge tables)" '(^| )log=tainted-0 report Oops' "an oops beside right tables"
+is "$(printf '%s\n' "$begin" | judge tables)" 'tables=ended-early' "a kernel that died in the middle"
+is "$(echo 'Kernel panic - not syncing: No working init' | judge tables)" 'report Kernel panic - not syncing: No working init tables=no-begin' "a kernel that never came to PID 1"
+like "$(echo 'umlab: error what=mmap errno=12' | console | judge min-free)" 'min-free=error: mmap errno 12' "the workload's own error"
+
+# ---- what is expected ----
+expect=$top/tests/arch/expect.txt
+missing=$(for d in "$top"/tests/arch/*/arch; do
+	d=${d%/arch} d=${d##*/}
+	for p in base v3 series; do [ "$(awk -v n="$d" -v p=$p '$1 == n && $2 == p' "$expect" | wc -l)" = 1 ] || echo "$d $p"; done
+done)
+is "$missing" "" "each architecture has one line for each point"
+is "$(grep -v '^#' "$expect" | tr -s ' ' '\n' | grep = |
+	grep -vxE 'pt_reclaim=[yn]|(below|whole)=(kept|freed)|contents=right|(inject-madvise|inject-munmap|min-free)=(silent|warns)')" "" "in words that judge.awk has"
+is "$(awk '!/^#/ && /warns/ { print $1, $2 }' "$expect" | paste -sd,)" "ppc64 v3,sparc64 v3" "only v3 warns, on two architectures"
+for d in "$top"/tests/arch/*/arch; do
+	name=${d%/arch} name=${name##*/}
+	why=$(bash -c '. "$0/uml/lib.sh"; . "$0/tests/arch/lib.sh"; load_arch "$1"
+		for v in ARCH COMPILER IMAGE CONSOLE PMD_KB; do [ -n "${!v-}" ] || echo "no $v"; done
+		[ -n "$PACKAGES$NEWER" ] || echo "no packages"
+		[ ${#QEMU[@]} -gt 0 ] || echo "no QEMU"; [ -z "$PATCHES" ] || [ -f "$ROOT/$PATCHES" ] || echo "no $PATCHES"' "$top" "$name" 2>&1)
+	is "$why" "" "tests/arch/$name/arch says all that there is to say"
+done
+
+# ---- the ends of a boot: an architecture whose qemu is a script ----
+fake=$dir/arches
+mkdir -p "$fake/fake" "$dir/kernel/usr"
+printf '#!/bin/sh\necho "dir=%s"\n[ "$2" != broken ] || { echo "kernel: make: failed: error: x" >&2; exit 1; }\necho %s\n' "$dir/kernel" "$dir/kernel" > "$fake/kernel.sh"
+printf '#!/bin/sh\n' > "$dir/kernel/usr/gen_init_cpio"
+printf 'pt_reclaim=y\n' > "$dir/kernel/arch.info"
+printf '#!/bin/bash\n[ "$1" != --version ] || { echo "QEMU emulator version 0"; exit; }\necho $$ > "%s"\ncase " $* " in\n%s\nesac\n' "$dir/pid" \
+	'*" umlab=tables,contents "*) . '"$dir"'/behave ;; *) printf "umlab: begin page=4 pmd=2048 tainted=0\numlab: end\n" ;;' > "$dir/qemu"
+chmod +x "$fake/kernel.sh" "$dir/kernel/usr/gen_init_cpio" "$dir/qemu"
+printf 'ARCH=fake\nCOMPILER=true\nCROSS_COMPILE=\nPACKAGES=\nIMAGE=vmlinux\nQEMU=(%s)\nCONSOLE=c\nPMD_KB=2048\n' "$dir/qemu" > "$fake/fake/arch"
+printf 'fake series pt_reclaim=y below=kept whole=freed\nfake broken pt_reclaim=y\n' > "$fake/expect.txt"
+good='echo "umlab: begin page=4 pmd=2048 tainted=0"; for c in 1024 2048 8192; do after=24; [ $c != 1024 ] || after=2072; echo "umlab: tables chunk=$c vmpte_before=24 vmpte_after=$after kernel_before=1 kernel_after=1 tainted=0"; done; echo "umlab: end"'
+
+# arch_run OPTION...: sets OUT and STATUS.
+arch_run()
+{
+	OUT=$(UMLAB_ARCH_DIR=$fake BOOT_LIMIT=${LIMIT:-20} "$top/tests/arch/run.sh" --results "$dir/results" "$@" 2>&1 < /dev/null)
+	STATUS=$?
+}
+# gone: whether the script that was qemu has ended.
+gone() { ! kill -0 "$(< "$dir/pid")" 2> /dev/null; }
+
+echo "$good" > "$dir/behave"
+arch_run --points series fake
+is "$STATUS" 0 "all as expected: 0"
+like "$OUT" '^fake +series .* as expected$' "and a row that says so"
+is "$(jq -r '.kernels[0] | "\(.as_expected) \(.observed.whole) \(.figures.vmpte_above)"' "$dir/results.json")" "true freed 24->24" "arch.json has what was seen"
+echo "${good/after=24/after=9000}" > "$dir/behave"
+arch_run --points series fake
+is "$STATUS" 1 "tables kept that should go: 1"
+like "$OUT" 'whole=freed expected, whole=kept' "and what was expected"
+echo "$good; sleep 100" > "$dir/behave"
+arch_run --points series fake
+is "$STATUS" 0 "a board without power-off is ended"
+gone; ok $? "its qemu, too"
+echo "echo 'umlab: begin page=4 pmd=2048 tainted=0'; echo last words; sleep 100" > "$dir/behave"
+LIMIT=2 arch_run --points series fake
+is "$STATUS" 124 "a guest that hangs: 124"
+like "$OUT" 'last words' "with the tail of its console"
+gone; ok $? "and is ended"
+echo "echo 'qemu: no such machine' >&2; exit 1" > "$dir/behave"
+arch_run --points series fake
+is "$STATUS" 125 "qemu that does not start: 125"
+like "$OUT" 'no such machine' "in its own words"
+arch_run --points broken fake
+is "$STATUS" 125 "a kernel that does not build: 125"
+like "$OUT" 'error: x' "with the compiler's words"
+arch_run --points series nonesuch
+is "$STATUS" 2 "an architecture that there is not: 2"
+like "$OUT" 'one of: fake' "and which there are"
+arch_run --wrong
+is "$STATUS" 2 "a wrong option: 2"
+echo "echo 'umlab: begin page=4 pmd=2048 tainted=0'; sleep 100" > "$dir/behave"
+for signal in INT TERM KILL; do
+	rm -f "$dir/pid"
+	UMLAB_ARCH_DIR=$fake env --default-signal=INT "$top/tests/arch/run.sh" --results "$dir/results" --points series fake > /dev/null 2>&1 < /dev/null &
+	pid=$!
+	for ((i = 0; i < 100; i++)); do [ ! -s "$dir/pid" ] || break; sleep 0.1; done
+	kill -$signal $pid
+	wait $pid 2> /dev/null
+	status=$?
+	for ((i = 0; i < 30; i++)); do ! gone || break; sleep 0.1; done
+	gone; ok $? "SIG$signal leaves no qemu" "$(ps -fp "$(< "$dir/pid")")"
+	[ $signal = KILL ] || is $status "$([ $signal = INT ] && echo 130 || echo 143)" "and says so in its status"
+done 2> /dev/null
+finish

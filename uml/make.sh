@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+# make and ninja, watched: a log, progress, and an end when we are told to end. Sourced after lib.sh.
+#
+# Uses MAKE_ARGS, what every make of this kernel is called with, LOG, the file that its words go to, and T0,
+# when the build began (a value of $SECONDS).
+
+# Ends make even when we are killed without a chance to do so. Only where there is setpriv
+# (util-linux): without it such a make works on, and whoever comes next waits for it.
+DIE_WITH_US=()
+! setpriv --pdeathsig TERM true 2>/dev/null || DIE_WITH_US=(setpriv --pdeathsig TERM)
+
+# until_signalled COMMAND...: runs it in a process of its own, which a signal to us ends too, and then us.
+# Returns its status.
+until_signalled() {
+	local pid status=0 traps
+	traps=$(trap -p INT TERM HUP)
+	"$@" &
+	pid=$!
+	trap 'stop_make $pid 130' INT
+	trap 'stop_make $pid 143' TERM HUP
+	wait $pid || status=$?
+	trap - INT TERM HUP
+	eval "$traps"
+	return $status
+}
+
+# stop_make PID STATUS: ends the make PID and then ourselves.
+stop_make() {
+	trap '' INT TERM HUP
+	kill -TERM "$1" 2>/dev/null || true
+	wait "$1" || true
+	note "interrupted: the next run goes on from here"
+	exit "$2"
+}
+
+# what_failed: of a log of make's, the compiler's words as they are; else the lines that speak of an error.
+what_failed() {
+	awk '/^make(\[[0-9]+\])?: \*\*\*/ { exit } /^  [A-Z]+ +[^ ]/ { shown = 0 }
+		/^In file included from|: In function |:[0-9]+(:[0-9]+)?: (fatal )?error:/ { shown = 1 } shown { print; n++ }
+		END { exit !n }' "$LOG" || grep -m3 -n -E '(error|Error|\*\*\*|No space left)' "$LOG" || tail -n5 "$LOG"
+}
+
+# run_make ARG...: make with MAKE_ARGS; dies with the first error in its words.
+run_make() {
+	until_signalled exec_make "$@" && return
+	what_failed >&2
+	die "make $*: failed: the whole log is $LOG"
+}
+exec_make() { exec "${DIE_WITH_US[@]}" make "${MAKE_ARGS[@]}" "$@" >>"$LOG" 2>&1; }
+
+# count_steps: what the log tells of.
+count_steps() { grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" || true; }
+
+# note_steps FILE: how many a whole build has, for the next one's meter; after a build of a few files, nothing.
+note_steps() { [ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || count_steps >"$1"; }
+
+# start_meter WHAT FILE TOTAL: from now on, says how far WHAT is: on a terminal one line that renews itself, else a
+# line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL.
+start_meter() {
+	trap stop_meter EXIT
+	meter "$@" &
+	METER=$!
+}
+
+meter() {
+	local total n t eta step=20 i=0
+	trap - EXIT
+	let_go_of_locks
+	total=$(cat "$2" 2>/dev/null || echo "$3")
+	[ -t 2 ] && step=1
+	while sleep 1 && kill -0 $$ 2>/dev/null; do
+		i=$((i + 1))
+		[ $((i % step)) = 0 ] || continue
+		n=$(count_steps)
+		t=$(elapsed "$T0") eta=
+		[ "$n" -lt 20 ] || [ "$n" -ge "$total" ] || eta=", about $((t * (total - n) / n)) s to go"
+		if [ -t 2 ]; then printf '\r\033[K%s: %s of %s steps, %s s%s' "$1" "$n" "$total" "$t" "$eta" >&2
+		else note "$1: $n of $total steps, $t s$eta"; fi
+	done
+}
+
+# stop_meter: ends meter and clears its line.
+stop_meter() {
+	[ -n "${METER-}" ] || return 0
+	kill "$METER" 2>/dev/null || true # its sleep ends within a second
+	wait "$METER" 2>/dev/null || true
+	METER=
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+}
