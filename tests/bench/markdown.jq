@@ -7,5 +7,8 @@ def s: if . >= 10000 then "\(. / 1000 | round) s" elif . >= 1000 then "\(. / 100
 "|---|---|---|---|---|---|",
 (.table[] | "| \(.what) | \(.ms | s) | \(.against) | \(.against_ms | s) | \(if .met then "" else "**" end)\(.ratio)\(if .met then "" else "**" end) | <= \(.goal) |"),
 (select(.point_move_ms) | "", "Moving to another point whose kernel is built: \(.point_move_ms | s), nothing is built."),
+(select(.parts | length > 0) | "", "Where the time of an edit goes, each part alone, in the same run; *rest* is make, shells, ccache and ninja, the look at what changed, tests/run:", "",
+	"| edit of | all | compile | Kbuild\u0027s link | (the faster linker alone) | boot | the test, in umrun | rest |", "|---|---|---|---|---|---|---|---|",
+	(.parts[] | "| \(.file) | \(.loop | s) | \(.compile | s) | \(.link | s) | \(.link_limit | s) | \(.boot | s) | \(.test | s) | \(.rest | s) |")),
 (select(.guests | length > 0) | "", "| guests at once | all of them | each | memory each | failed |", "|---|---|---|---|---|",
 	(.guests[] | "| \(.guests) | \(.all_ms | s) | \(.each_ms | s) | \(.each_mib | round) MiB | \(.failed) |"))

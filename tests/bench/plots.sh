@@ -8,10 +8,8 @@ json=$1 to=$2
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# FILE compile link boot rest: what is left of the loop is the test, and what we add.
-jq -r '.samples | to_entries[] | select(.key | startswith("edit ")) | .key[5:] as $f | .value
-	| ([."link bfd".median, ."link lld".median] | min) as $link
-	| [$f, .compile.median, $link, .boot.median, ([.loop.median - .compile.median - $link - .boot.median, 0] | max), (.plain.median // 0)] | @tsv' "$json" > "$tmp/loop"
+# FILE compile link boot test rest
+jq -r '.parts[] | [.file, .compile, .link, .boot, .test, ([.rest, 0] | max)] | @tsv' "$json" > "$tmp/loop"
 jq -r '.guests[] | [.guests, .all_ms / 1000, .each_ms / 1000, .each_mib] | @tsv' "$json" > "$tmp/guests"
 
 # draw NAME: gnuplot's commands on stdin, twice.
@@ -38,7 +36,7 @@ set boxwidth 0.6
 set ylabel "milliseconds"
 set yrange [0:*]
 set key outside right
-plot "$tmp/loop" using 2:xtic(1) title "compile", "" using 3 title "link", "" using 4 title "boot", "" using 5 title "test and the rest"
+plot "$tmp/loop" using 2:xtic(1) title "compile", "" using 3 title "link", "" using 4 title "boot", "" using 5 title "test", "" using 6 title "the rest"
 END
 [ ! -s "$tmp/guests" ] || draw guests <<END
 set title "Guests at once"

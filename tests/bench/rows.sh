@@ -45,11 +45,17 @@ link_alone()
 		init/version-timestamp.o -Wl,--no-whole-archive -lutil -lrt -lpthread)
 }
 
+# Kbuild's own link, which the kernel must come from: bfd, and objcopy twice.
+kbuild_link() { (cd "$kernel" && sh .umlab/link.sh); }
+
+# The test alone, in umrun: a boot is in it.
+run_test() { build/umrun --kernel "$kernel/linux" --env PT_RECLAIM=y --env "TESTS=${test_name#*: }" "build/tests/guest/${test_name%%:*}"; }
+
 # plain_make: Kbuild in a folder of its own, with the same configuration; then the same test, by hand.
 plain_make() { make -C "$tree" "O=$top/$scratch/plain" ARCH=um "-j$(nproc)" linux; }
 plain_loop()
 {
-	plain_make && build/umrun --kernel "$scratch/plain/linux" --env PT_RECLAIM=y --env "TESTS=${test_name#*: }" "build/tests/guest/${test_name%%:*}"
+	plain_make && kernel=$scratch/plain run_test
 }
 
 row_edit()
@@ -69,6 +75,8 @@ row_edit()
 			timed "edit $file" "link bfd" link_alone -Wl,--no-warn-rwx-segments
 			timed "edit $file" "link lld" link_alone -fuse-ld=lld -Wl,-z,norelro
 			timed "edit $file" boot bare_boot
+			timed "edit $file" "kbuild link" kbuild_link
+			timed "edit $file" run run_test
 			[ -n "$quick" ] || timed "edit $file" plain plain_loop
 		done
 	done
@@ -81,6 +89,7 @@ row_null()
 	loop > "$scratch/run.log" 2>&1 || failed "$test_name"
 	for ((i = 0; i < rounds * 2; i++)); do
 		timed null loop loop
+		timed null run run_test
 		timed null boot bare_boot
 		timed null "boot lpj" bare_boot_lpj
 	done
@@ -145,15 +154,15 @@ row_cold()
 	rm -rf "$scratch/ccache" "$scratch/defconfig"
 }
 
-# The first breakpoint of make gdb; and the same in gdb alone.
+# The first breakpoint of make gdb, with all our commands; and the same breakpoint, kernel and program in gdb alone.
 row_gdb()
 {
 	local i dir=build/points/series/debug
 
 	uml/kernel.sh series debug > /dev/null || exit 1
 	for ((i = 0; i <= rounds; i++)); do
-		timed gdb ours build/umrun --kernel $dir/linux --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py --gdb-arg=-ex --gdb-arg=run \
-			--gdb-arg=-ex --gdb-arg=bt --gdb-arg=-ex --gdb-arg=kill -- build/tests/guest/ptworkload --size 64M --chunk 2M
+		timed gdb ours build/umrun --kernel $dir/linux --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-ex "--gdb-arg=break run_init_process" --gdb-arg=-ex --gdb-arg=run \
+			--gdb-arg=-ex --gdb-arg=bt --gdb-arg=-ex --gdb-arg=kill -- "$scratch/empty"
 		timed gdb plain gdb -nx -batch -ex 'handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIG34 nostop noprint pass' -ex 'break run_init_process' -ex run -ex bt -ex kill \
 			--args "./$dir/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1
 	done

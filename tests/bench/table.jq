@@ -21,6 +21,10 @@ def limit($f): if m($f; "compile") == null then null else m($f; "compile") + ([m
 	(null | line("all guest suites, two at once"; m("suite"; "two"); "one at a time"; m("suite"; "one"); 0.6)),
 	(null | line("edit of mm/madvise.c to a verdict"; m("kunit"; "loop"); "kunit.py --arch um, same edit"; m("kunit"; "kunit.py"); 0.5))
   ],
+  parts: [ ("memory", "mmu_gather", "madvise") as $f | select(m("edit \($f)"; "run") != null) | ("edit \($f)" as $r
+	| { file: "mm/\($f).c", loop: m($r; "loop"), compile: m($r; "compile"), link: m($r; "kbuild link"), boot: m($r; "boot"), test: (m($r; "run") - m($r; "boot") | round3),
+	    rest: (m($r; "loop") - m($r; "compile") - m($r; "kbuild link") - m($r; "run") | round3),
+	    link_limit: ([m($r; "link bfd"), m($r; "link lld")] | min) }) ],
   guests: [ (1, 2, 4, 8, 16, 32) as $n | select(m("guests"; "all \($n)") != null)
 	| { guests: $n, all_ms: m("guests"; "all \($n)"), each_ms: m("guests"; "time \($n)"), each_mib: m("guests"; "memory \($n)"), failed: ($s.guests["failed \($n)"].n // 0) } ],
   point_move_ms: m("point"; "move"),

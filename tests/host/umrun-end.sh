@@ -71,14 +71,14 @@ done
 
 # Ctrl-C is the program's to deal with.
 start -- sh -c 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.1; done'
-sleep 1
+until_said ready
 kill -INT $PID
 wait $PID
 STATUS=$? ERR=$(cat "$dir/err")
 status 9 "SIGINT reaches the program first"
 like "$(cat "$dir/out")" '^caught$' "... which may handle it"
 start -- sh -c "$stubborn"
-sleep 1
+until_said ready
 kin=$(family $PID)
 kill -INT $PID
 sleep 0.5

@@ -59,6 +59,17 @@ start()
 	PID=$!
 }
 
+# until_said TEXT: waits, 20 s at most, until the program of start() has printed it: on a busy machine it takes its time.
+until_said()
+{
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		! grep -q -e "$1" "$dir/out" || return 0
+		sleep 0.1
+	done
+}
+
 # family PID: every process that it started, directly or not, as "pid starttime". Read by cat: awk
 # gives up at the first file of a process that has ended meanwhile.
 family()
