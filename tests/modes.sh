@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # How a guest is run: modes, time factors, coverage. Sourced by tests/run.
 
-ALL_MODES="ptrace/1 seccomp/1 seccomp/2"
+# native: no UML, another architecture's kernel in qemu (tests/arch).
+ALL_MODES="ptrace/1 seccomp/1 seccomp/2 native/1 native/2"
 
 # check_modes LIST WHERE: dies unless each is a mode.
 check_modes()

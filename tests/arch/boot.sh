@@ -1,30 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0
-# One boot of a kernel in qemu, to the end of the workload. Sourced by run.sh, after lib.sh; the architecture is loaded.
+# One boot of a kernel in qemu, to the end of what runs in it. Sourced after uml/lib.sh, uml/make.sh and lib.sh; the
+# architecture is loaded.
 
-# Seconds to the end of the workload: twenty times what a quiet machine takes.
-BOOT_LIMIT=${BOOT_LIMIT:-240}
-
-# make_initrd KERNEL_DIR: the workload as /init, with a console: KERNEL_DIR/workload.cpio.
-make_initrd() {
-	local dir=$1 src=$1/source start=$ARCH_DIR/$NAME/start.s
+# make_init KERNEL_DIR PROGRAM OUT: guest/PROGRAM.c, static, with the kernel tree's nolibc.
+make_init() {
+	local start=$ARCH_DIR/$NAME/start.s
 	[ -f "$start" ] || start=
-	"$USER_COMPILER" -Os -Wall -Wextra -static -nostdlib -fno-asynchronous-unwind-tables -fno-stack-protector -fno-ident -o "$dir/workload" \
-		-I "$dir/usr/include" -include "$src/tools/include/nolibc/nolibc.h" "$ARCH_DIR/workload.c" $start -lgcc || return
-	printf 'dir /dev 0755 0 0\nnod /dev/console 0600 0 0 c 5 1\nfile /init %s 0755 0 0\n' "$dir/workload" >"$dir/workload.list"
-	"$dir/usr/gen_init_cpio" "$dir/workload.list" >"$dir/workload.cpio"
+	"$USER_COMPILER" -Os -Wall -Wextra -Wno-unused-result -static -nostdlib -fno-asynchronous-unwind-tables -fno-stack-protector -fno-ident \
+		-I "$1/usr/include" -include "$1/source/tools/include/nolibc/nolibc.h" -o "$3" "$ROOT/tests/arch/guest/$2.c" $start -lgcc
 }
 
-# boot KERNEL_DIR PART LOG: runs the PART; the console goes to LOG. Status 0 at the workload's end, or where the kernel
-# ended by itself; 124 after BOOT_LIMIT seconds; 125 where qemu could not be started.
+# make_initrd KERNEL_DIR OUT INIT [NAME FILE]...: a newc archive with INIT as /init, a console, and each FILE as NAME.
+make_initrd() {
+	local dir=$1 out=$2
+	{
+		printf 'dir /dev 0755 0 0\nnod /dev/console 0600 0 0 c 5 1\nfile /init %s 0755 0 0\n' "$3"
+		shift 3
+		while [ $# -gt 1 ]; do
+			printf 'file %s %s 0755 0 0\n' "$1" "$2"
+			shift 2
+		done
+	} >"$out.list"
+	"$dir/usr/gen_init_cpio" "$out.list" >"$out.tmp" && mv "$out.tmp" "$out"
+	rm -f "$out.list"
+}
+
+# boot KERNEL_DIR INITRD CPUS SECONDS LOG [ARGUMENT...]: boots it with these arguments of the kernel; the console goes to LOG.
+# Status 0 when the program in it has come to its end, or where the kernel ended by itself; 124 after SECONDS; 125
+# where qemu could not be started.
 boot() {
-	local dir=$1 log=$3 end=$((SECONDS + BOOT_LIMIT)) status
-	"${DIE_WITH_US[@]}" "${QEMU[@]}" -net none -nographic -no-reboot -kernel "$dir/$IMAGE" -initrd "$dir/workload.cpio" \
-		-append "console=$CONSOLE printk.devkmsg=on panic=-1 umlab=$2 pmd_kb=$PMD_KB" </dev/null >"$log" 2>&1 &
+	local image=$1/$IMAGE initrd=$2 cpus=$3 end=$((SECONDS + $4)) log=$5 status
+	shift 5
+	[ "$cpus" -le "$MAX_CPUS" ] || cpus=$MAX_CPUS
+	"${DIE_WITH_US[@]}" "${QEMU[@]}" -smp "$cpus" -net none -nographic -no-reboot -kernel "$image" -initrd "$initrd" \
+		-append "console=$CONSOLE printk.devkmsg=on panic=-1 $*" </dev/null >"$log" 2>&1 &
 	QEMU_PID=$!
 	while kill -0 $QEMU_PID 2>/dev/null; do
-		if grep -q 'umlab: end' "$log"; then
+		if grep -aq 'umlab: end' "$log"; then
 			# Some boards have no power-off.
-			sleep 1
+			sleep 0.3
 			end_qemu
 			return 0
 		fi
@@ -33,7 +47,7 @@ boot() {
 	done
 	wait $QEMU_PID && status=0 || status=$?
 	QEMU_PID=
-	grep -q 'umlab: ' "$log" || [ $status = 0 ] || return 125
+	grep -aq 'umlab: ' "$log" || [ $status = 0 ] || return 125
 	return 0
 }
 

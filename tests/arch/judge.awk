@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # What a kernel did, of its console: in the words of expect.txt, KEY=VALUE one a line, and figures as KEY VALUE.
-# What is not as workload.c promises shows as a value that no expectation has.
+# What is not as guest/workload.c promises shows as a value that no expectation has.
 #
 #   -v part=PART  what was asked for; "tables,contents" is one
 

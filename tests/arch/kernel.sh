@@ -4,7 +4,7 @@
 #
 # Usage: kernel.sh NAME P [CONFIG...]    NAME: a folder of tests/arch; CONFIG: more fragments
 #
-# Prints the O= directory, which holds IMAGE (NAME/arch) and arch.info, on stdout's last line. A kernel that is up to
+# Prints the O= directory, which holds IMAGE (NAME/arch) and umlab.info, on stdout's last line. A kernel that is up to
 # date is not built again.
 . "$(dirname "$0")/../../uml/lib.sh"
 . "$UML_DIR/git.sh"
@@ -65,7 +65,7 @@ configure() {
 build() {
 	T0=$SECONDS
 	[ -x "$OUT/vmlinux" ] || need_space "$OUT" $((400 * 1024)) "kernel $NAME $P"
-	rm -f "$OUT/arch.info"
+	rm -f "$OUT/umlab.info"
 	: >"$LOG"
 	note "$NAME $P: building (log: ${LOG#"$ROOT"/})"
 	start_meter "$NAME $P" "$LOGS/steps-$NAME" 1000
@@ -74,9 +74,11 @@ build() {
 	run_make headers
 	stop_meter
 	note_steps "$LOGS/steps-$NAME"
-	cat >"$OUT/arch.info.tmp" <<-END
+	cat >"$OUT/umlab.info.tmp" <<-END
 		key=$KEY
 		point=$P
+		arch=$NAME
+		flavour=$NAME
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		own_remove_table=$(has_symbol "$OUT/.config" HAVE_ARCH_TLB_REMOVE_TABLE)
@@ -84,7 +86,8 @@ build() {
 		compiler=$("$COMPILER" --version | head -n1)
 		build_seconds=$(elapsed "$T0")
 	END
-	mv "$OUT/arch.info.tmp" "$OUT/arch.info"
+	ln -sf vmlinux "$OUT/linux"
+	mv "$OUT/umlab.info.tmp" "$OUT/umlab.info"
 	note "$NAME $P: built in $(elapsed "$T0") s: PT_RECLAIM=$(has_symbol "$OUT/.config" PT_RECLAIM)"
 }
 
@@ -96,5 +99,5 @@ LOG=$LOGS/build-$POINT-$NAME.log
 lock "$BUILD/.$POINT-$NAME.lock" "$NAME at $POINT is being built"
 set_make_args
 KEY=$(build_key)
-grep -qsx "key=$KEY" "$OUT/arch.info" && [ -f "$OUT/$IMAGE" ] || build
+grep -qsx "key=$KEY" "$OUT/umlab.info" && [ -f "$OUT/$IMAGE" ] || build
 echo "$OUT"

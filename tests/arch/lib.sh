@@ -9,6 +9,8 @@
 #   IMAGE                 what qemu boots, in the O= directory
 #   QEMU                  its command line, but for kernel, initrd and console
 #   CONSOLE               the kernel's console=
+#   MAX_CPUS              how many qemu's board can have (1 if not said)
+#   SUITES                suites of tests/guest that run there, too
 #   PMD_KB                what one PTE table maps, in KiB
 
 # The host tests have architectures of their own.
@@ -20,10 +22,16 @@ arch_names() {
 	for d in "$ARCH_DIR"/*/arch; do d=${d%/arch}; echo "${d##*/}"; done
 }
 
+# arch_packages: installs those of the architecture that is loaded.
+arch_packages() {
+	"$ROOT/tools/deps.sh" with jq ${NEWER:+patchelf} $PACKAGES || return
+	[ -z "$NEWER" ] || "$ROOT/tests/arch/newer.sh" $NEWER
+}
+
 # load_arch NAME: sets NAME and what its file says.
 load_arch() {
 	[ -n "$1" ] && [ -f "$ARCH_DIR/$1/arch" ] || usage "A=$1: no such architecture: one of: $(arch_names | paste -sd' ')"
-	NAME=$1 USER_COMPILER= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=()
+	NAME=$1 USER_COMPILER= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES=
 	. "$ARCH_DIR/$1/arch"
 	USER_COMPILER=${USER_COMPILER:-$COMPILER}
 	GOALS=${GOALS:-${IMAGE##*/}}

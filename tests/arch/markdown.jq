@@ -5,7 +5,7 @@ def fails($part): if .observed[$part] == null then "-" else .observed[$part] + (
 "# The series on each of its architectures",
 "",
 "Written by `make arch-all`, \(.date). Kernels of the points, cross-compiled, booted in qemu (TCG);",
-"`tests/arch/workload.c` is PID 1. VmPTE in kB, before -> after a range of 1 GiB was touched once a MiB and given back",
+"`tests/arch/guest/workload.c` is PID 1. VmPTE in kB, before -> after a range of 1 GiB was touched once a MiB and given back",
 "with MADV_DONTNEED, chunk by chunk: half of what one PTE table maps, all of it, four times it. *batch fails*: every page",
 "allocation of the task fails meanwhile, so that mmu_gather frees each table alone (how many failed); *in munmap*: the same,",
 "for munmap() of a range that has upper tables of its own; *no memory*: nothing is injected, the watermarks are above all that is",

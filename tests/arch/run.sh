@@ -11,7 +11,7 @@ show_usage() {
 	cat <<'END'
 usage: tests/arch/run.sh [OPTION...] [NAME...]
 Builds the kernels of the architectures NAME (default: all) at each point, boots each in qemu, runs the workload of
-tests/arch/workload.c in it, and prints what each did beside what expect.txt says.
+tests/arch/guest/workload.c in it, and prints what each did beside what expect.txt says.
 
   --points 'P...'   default: base v3 series
   --results DIR     consoles and one JSON a kernel (default build/results/arch)
@@ -49,15 +49,20 @@ expected() { awk -v name="$1" -v p="$2" '$1 == name && $2 == p { for (i = 3; i <
 # parts NAME P: the boots that it takes.
 parts() { echo tables,contents; expected "$1" "$2" | sed -n 's/^\(inject-[a-z]*\|min-free\)=.*/\1/p'; }
 
+# Seconds for one boot and its part of the workload: twenty times what a quiet machine takes.
+BOOT_LIMIT=${BOOT_LIMIT:-240}
+
+make_workload() { make_init "$1" workload "$1/workload" && make_initrd "$1" "$1/workload.cpio" "$1/workload"; }
+
 # boot_all DIR P: every part; observed KEY=VALUE and figures to the file $WORK/observed.
 boot_all() {
 	local dir=$1 p=$2 part log status
-	echo "pt_reclaim=$(sed -n 's/^pt_reclaim=//p' "$dir/arch.info")" >"$WORK/observed"
+	echo "pt_reclaim=$(sed -n 's/^pt_reclaim=//p' "$dir/umlab.info")" >"$WORK/observed"
 	for part in $(parts "$NAME" "$p"); do
 		log=$RESULTS/$NAME-$p-${part%%,*}.log
 		[ ! -t 2 ] || printf '\r\033[K%s %s: %s' "$NAME" "$p" "$part" >&2
 		status=0
-		boot "$dir" "$part" "$log" || status=$?
+		boot "$dir" "$dir/workload.cpio" 1 "$BOOT_LIMIT" "$log" "umlab=$part" "pmd_kb=$PMD_KB" || status=$?
 		[ ! -t 2 ] || printf '\r\033[K' >&2
 		case $status in
 		124) note "arch: $NAME $p: $part: no end within $BOOT_LIMIT s; the console's last lines:"; tail -n 15 "$log" >&2; worst 124 ;;
@@ -84,7 +89,7 @@ figure() { sed -n "s/^$1[= ]//p" "$WORK/observed" | head -n 1 | grep . || echo -
 
 # write_json P DIR SECONDS WRONG: the kernel's JSON.
 write_json() {
-	jq -Rn --arg arch "$NAME" --arg point "$1" --arg wrong "$4" --argjson seconds "$3" --rawfile info "$2/arch.info" \
+	jq -Rn --arg arch "$NAME" --arg point "$1" --arg wrong "$4" --argjson seconds "$3" --rawfile info "$2/umlab.info" \
 		--arg qemu "$("${QEMU[0]}" --version | head -n 1)" --rawfile expected "$WORK/expected" '
 		def pairs(split_at): split("\n") | map(select(length > 0) | capture("^(?<key>[^= ]+)" + split_at + "(?<value>.*)$")) | from_entries;
 		[inputs] as $lines
@@ -107,7 +112,7 @@ row() { printf '%-12s %-7s %-3s %-13s %-13s %-13s %-6s %-17s %-17s %-9s %4s  %s\
 run_point() {
 	local t=$SECONDS wrong
 	kernel "$NAME" "$1" || { worst 125; row "$NAME" "$1" - - - - - - - - - "NOT BUILT"; return; }
-	until_signalled make_initrd "$KERNEL" || die "$NAME: the workload does not compile"
+	until_signalled make_workload "$KERNEL" || die "$NAME: the workload does not compile"
 	boot_all "$KERNEL" "$1"
 	wrong=$(verdict "$1")
 	[ -z "$wrong" ] || worst 1
@@ -117,12 +122,6 @@ run_point() {
 	[ -z "$wrong" ] || sed 's/^/    /' <<<"$wrong"
 }
 
-# packages: those of the architecture that is loaded.
-packages() {
-	"$ROOT/tools/deps.sh" with jq ${NEWER:+patchelf} $PACKAGES || return
-	[ -z "$NEWER" ] || "$ROOT/tests/arch/newer.sh" $NEWER
-}
-
 for NAME in "${WANTED[@]}"; do load_arch "$NAME"; done
 WORK=$(mktemp -d)
 trap 'end_qemu; rm -rf "$WORK"' EXIT
@@ -130,7 +129,7 @@ mkdir -p "$RESULTS"
 row architecture point PT "chunk < table" "= table" "> table" bytes "batch fails" "... in munmap" "no memory" s ""
 for NAME in "${WANTED[@]}"; do
 	load_arch "$NAME"
-	packages || { worst 125; note "arch: $NAME: its packages could not be had: see above"; continue; }
+	arch_packages || { worst 125; note "arch: $NAME: its packages could not be had: see above"; continue; }
 	for P in $WANTED_POINTS; do run_point "$P"; done
 done
 compgen -G "$RESULTS/*.json" >/dev/null || exit "$STATUS"

@@ -4,9 +4,10 @@
 # people do without umlab. `make bench` calls it.
 #
 # usage: tests/bench/loop.sh [--quick] [--rounds N] [ROW...]
-#   ROW       edit null umrun cold second point gdb suite kunit guests; default: all (--quick: edit null umrun point)
+#   ROW       edit null umrun cold point gdb suite kunit guests; default: all (--quick: edit null umrun point). What was
+#             measured before of the others stays in the results
 #   --quick   under two minutes, with kernels that are built already
-#   --rounds  of each pair of commands, in turn (default 5); of cold, second and suite one each
+#   --rounds  of each pair of commands, in turn (default 5); of cold and suite one each
 #
 # Writes build/results/bench.json and bench.md, and plots in build/results/bench-*.svg and .png.
 # Exit status: 0 done (a goal that is missed is in the table); 1 a command failed; 2 wrong usage.
@@ -21,13 +22,13 @@ while [ $# -gt 0 ]; do
 	--quick) quick=1; shift ;;
 	--rounds) rounds=${2:?}; shift 2 ;;
 	-*) echo "bench: $1: unknown option: see the top of tests/bench/loop.sh" >&2; exit 2 ;;
-	*) [ "$(type -t "row_$1")" = function ] || { echo "bench: $1: no such row: edit null umrun cold second point gdb suite kunit guests" >&2; exit 2; }
+	*) [ "$(type -t "row_$1")" = function ] || { echo "bench: $1: no such row: edit null umrun cold point gdb suite kunit guests" >&2; exit 2; }
 	   rows+=("$1"); shift ;;
 	esac
 done
 if [ ${#rows[@]} -eq 0 ]; then
 	rows=(edit null umrun point)
-	[ -n "$quick" ] || rows+=(gdb suite guests second cold kunit)
+	[ -n "$quick" ] || rows+=(gdb suite guests cold kunit)
 fi
 # Editing is done in a tree of our own, named like a point's for what ccache knows of those.
 tree=build/points/bench/linux
@@ -39,11 +40,15 @@ edited=(mmu_gather)
 [ -n "$quick" ] || edited=(mmu_gather madvise memory)
 mkdir -p "$scratch" "$results" build/points/bench
 samples=$scratch/samples
-: > "$samples"
+touch "$samples"
+for row in "${rows[@]}"; do sed -i "/^$row[ \t]/d" "$samples"; done
 
 clean_up()
 {
+	local point
+
 	[ ! -d "$tree" ] || git -C "$tree" checkout -q -f 2> /dev/null
+	for point in base series; do bring_back $point; done
 	rm -f "$scratch/run.log"
 }
 trap clean_up EXIT

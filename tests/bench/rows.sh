@@ -122,36 +122,41 @@ row_point()
 	done
 }
 
-# cold_build CCACHE_DIR POINT: a kernel of our own flavour in a folder that is empty.
+# cold_build CCACHE_DIR POINT: a kernel of our own flavour in a folder that is empty. The one that was there comes back.
 cold_build()
 {
-	rm -rf "build/points/$2/fast.aside"
-	[ ! -d "build/points/$2/fast" ] || mv "build/points/$2/fast" "build/points/$2/fast.aside"
+	local dir=build/points/$2/fast status
+
+	bring_back "$2"
+	[ ! -d "$dir" ] || mv "$dir" "$dir.aside"
 	CCACHE_DIR=$1 uml/kernel.sh "$2" fast
-	local status=$?
-	if [ -d "build/points/$2/fast.aside" ]; then
-		rm -rf "build/points/$2/fast"
-		mv "build/points/$2/fast.aside" "build/points/$2/fast"
-	fi
+	status=$?
+	bring_back "$2"
 	return $status
 }
 
-row_second()
+# bring_back POINT: the kernel that cold_build() put aside, of a run that was killed, too.
+bring_back()
 {
-	rm -rf "$scratch/ccache" "$scratch/ccache-own"
-	timed second first cold_build "$top/$scratch/ccache" base
-	timed second second cold_build "$top/$scratch/ccache" series
-	timed second own cold_build "$top/$scratch/ccache-own" series
-	rm -rf "$scratch/ccache" "$scratch/ccache-own"
+	local dir=build/points/$1/fast
+
+	[ -d "$dir.aside" ] || return 0
+	rm -rf "$dir"
+	mv "$dir.aside" "$dir"
 }
 
+# row_cold: two points with a ccache of their own each, empty at first; one of them once more, with the other's.
 row_cold()
 {
-	rm -rf "$scratch/ccache" "$scratch/defconfig"
-	timed cold fast cold_build "$top/$scratch/ccache" series
-	mkdir -p "$scratch/defconfig"
-	timed cold defconfig sh -c "make -C build/points/series/linux O=$top/$scratch/defconfig ARCH=um defconfig && make -C build/points/series/linux O=$top/$scratch/defconfig ARCH=um -j$(nproc)"
-	rm -rf "$scratch/ccache" "$scratch/defconfig"
+	local out=$top/$scratch/defconfig
+
+	rm -rf "$scratch/ccache" "$scratch/ccache-own" "$out"
+	timed cold fast cold_build "$top/$scratch/ccache-own" series
+	timed cold first cold_build "$top/$scratch/ccache" base
+	timed cold second cold_build "$top/$scratch/ccache" series
+	mkdir -p "$out"
+	timed cold defconfig sh -c "make -C build/points/series/linux O=$out ARCH=um defconfig && make -C build/points/series/linux O=$out ARCH=um -j$(nproc)"
+	rm -rf "$scratch/ccache" "$scratch/ccache-own" "$out"
 }
 
 # The first breakpoint of make gdb, with all our commands; and the same breakpoint, kernel and program in gdb alone.

@@ -16,7 +16,7 @@ def limit($f): if m($f; "compile") == null then null else m($f; "compile") + ([m
 	(null | line("nothing changed to the verdict"; m("null"; "loop"); "a bare boot to power-off"; m("null"; "boot"); 1.15)),
 	(null | line("an empty program through umrun"; m("umrun"; "umrun"); "the kernel started by hand"; m("umrun"; "boot"); 1.1)),
 	(null | line("cold: source to a fast kernel"; m("cold"; "fast"); "make ARCH=um defconfig; make"; m("cold"; "defconfig"); 0.4)),
-	(null | line("a second point after the first"; m("second"; "second"); "its own cold build"; m("second"; "own"); 0.35)),
+	(null | line("a second point after the first"; m("cold"; "second"); "its own cold build"; m("cold"; "fast"); 0.35)),
 	(null | line("make gdb to the first breakpoint"; m("gdb"; "ours"); "gdb alone on the same kernel"; m("gdb"; "plain"); 1.2)),
 	(null | line("all guest suites, two at once"; m("suite"; "two"); "one at a time"; m("suite"; "one"); 0.6)),
 	(null | line("edit of mm/madvise.c to a verdict"; m("kunit"; "loop"); "kunit.py --arch um, same edit"; m("kunit"; "kunit.py"); 0.5))

@@ -55,7 +55,7 @@ fake=$dir/arches
 mkdir -p "$fake/fake" "$dir/kernel/usr"
 printf '#!/bin/sh\necho "dir=%s"\n[ "$2" != broken ] || { echo "kernel: make: failed: error: x" >&2; exit 1; }\necho %s\n' "$dir/kernel" "$dir/kernel" > "$fake/kernel.sh"
 printf '#!/bin/sh\n' > "$dir/kernel/usr/gen_init_cpio"
-printf 'pt_reclaim=y\n' > "$dir/kernel/arch.info"
+printf 'pt_reclaim=y\n' > "$dir/kernel/umlab.info"
 printf '#!/bin/bash\n[ "$1" != --version ] || { echo "QEMU emulator version 0"; exit; }\necho $$ > "%s"\ncase " $* " in\n%s\nesac\n' "$dir/pid" \
 	'*" umlab=tables,contents "*) . '"$dir"'/behave ;; *) printf "umlab: begin page=4 pmd=2048 tainted=0\numlab: end\n" ;;' > "$dir/qemu"
 chmod +x "$fake/kernel.sh" "$dir/kernel/usr/gen_init_cpio" "$dir/qemu"

@@ -11,8 +11,7 @@
  * Prints lines "umlab: PART KEY=VALUE ..." to the kernel log, which reaches the
  * console on every architecture, and last "umlab: end". Sizes are in kB.
  */
-#include <linux/reboot.h>
-#include <stdarg.h>
+#include "guest.h"
 
 #define MiB (1UL << 20)
 /* What is mapped at a time; 32 tables where a table maps most (loongarch64). */
@@ -22,53 +21,7 @@
 /* More failures than any run has: the counter goes down from here. */
 #define FAILURES 1000000
 
-static int kmsg = -1;
 static size_t page, pmd;
-
-static void say(const char *format, ...)
-{
-	char line[256];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	if (n >= (int)sizeof(line))
-		n = sizeof(line) - 1;
-	if (kmsg >= 0)
-		write(kmsg, line, n);
-}
-
-/* The end: powers off, or stays where a board cannot, for the host to end. */
-static void __attribute__((noreturn)) power_off(void)
-{
-	say("umlab: end");
-	reboot(LINUX_REBOOT_CMD_POWER_OFF);
-	for (;;)
-		sleep(1000);
-}
-
-static void __attribute__((noreturn)) die(const char *what)
-{
-	say("umlab: error what=%s errno=%d", what, errno);
-	power_off();
-}
-
-/* Reads a file whole and ends it with a NUL. */
-static char *slurp(const char *file)
-{
-	static char buf[16384];
-	int fd = open(file, O_RDONLY), n, have = 0;
-
-	if (fd < 0)
-		die(file);
-	while ((n = read(fd, buf + have, sizeof(buf) - 1 - have)) > 0)
-		have += n;
-	close(fd);
-	buf[have] = '\0';
-	return buf;
-}
 
 /* The number after `name` at the start of a line of `file`. */
 static long number(const char *file, const char *name)
@@ -138,11 +91,6 @@ static long page_tables(void)
 		last = now;
 	}
 	return last * (long)(page / 1024);
-}
-
-static long tainted(void)
-{
-	return atol(slurp("/proc/sys/kernel/tainted"));
 }
 
 static char *map(char *at, size_t size)
@@ -326,19 +274,6 @@ static void run_part(const char *name, size_t len)
 	}
 	errno = EINVAL;
 	die("umlab=");
-}
-
-static void prepare(void)
-{
-	mkdir("/proc", 0755);
-	mkdir("/sys", 0755);
-	mkdir("/dev", 0755);
-	mknod("/dev/kmsg", S_IFCHR | 0600, makedev(1, 11));
-	kmsg = open("/dev/kmsg", O_WRONLY);
-	if (mount("proc", "/proc", "proc", 0, NULL))
-		die("/proc");
-	if (mount("sysfs", "/sys", "sysfs", 0, NULL) || mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL))
-		die("/sys");
 }
 
 int main(void)
