@@ -115,4 +115,39 @@ for signal in INT TERM KILL; do
 	gone; ok $? "SIG$signal leaves no qemu" "$(ps -fp "$(< "$dir/pid")")"
 	[ $signal = KILL ] || is $status "$([ $signal = INT ] && echo 130 || echo 143)" "and says so in its status"
 done 2> /dev/null
+
+# ---- guest suites: what tests/run starts in place of umrun ----
+printf 'arch=fake\npoint=fixed\nflavour=fake\npt_reclaim=y\nrcu_table_free=y\n' > "$dir/kernel/umlab.info"
+: > "$dir/kernel/suite-init"
+touch -d '+1 hour' "$dir/kernel/suite-init"
+printf '#!/bin/bash\n[ "$1" != --version ] || exit\necho $$ > "%s"\n. %s\n' "$dir/pid" "$dir/behave" > "$dir/qemu"
+
+# suite_run SECONDS: sets OUT, ERR and STATUS.
+suite_run()
+{
+	OUT=$(UMLAB_ARCH_DIR=$fake "$top/tests/arch/qemurun" --kernel "$dir/kernel/linux" --timeout "$1" --cpus 2 --env A=b --disk 1M \
+		--log "$dir/log" -- "$top/tests/host/arch.sh" 2> "$dir/err" < /dev/null)
+	STATUS=$? ERR=$(cat "$dir/err")
+}
+end() { printf 'printf "[  1.0] umlab: status=%s tainted=%s\\r\\n[ 1.1] umlab: end\\r\\n"; sleep 50\n' "$@"; }
+{ echo 'printf "[  0.9] tap: ok 1 - a\r\nnoise\r\n[ 1.0] tap: # lo\r\n[ 1.0] tap+: ng\r\n[ 1.0] tap: 1..1\r\n"'; end 0 0; } > "$dir/behave"
+suite_run 20
+is "$STATUS $(paste -sd'|' <<< "$OUT")" "0 ok 1 - a|# long|1..1" "a suite's TAP, without the kernel's words, long lines whole"
+like "$(cat "$dir/log")" '^noise$' "the kernel's words are in the log"
+end 1 0 > "$dir/behave"
+suite_run 20
+is "$STATUS" 1 "a suite that fails: its status"
+end 0 512 > "$dir/behave"
+suite_run 20
+like "$STATUS $ERR" '^126 .*complained \(tainted=512\)' "a kernel that complained: 126"
+echo 'echo "[ 1.0] Kernel panic - not syncing: x"; exit 0' > "$dir/behave"
+suite_run 20
+like "$STATUS $ERR" '^126 .*Kernel panic' "a kernel that died: 126"
+echo 'echo last words; sleep 50' > "$dir/behave"
+suite_run 2
+like "$STATUS $(paste -sd' ' <<< "$ERR")" '^124 .*last words' "a suite that hangs: 124, with the tail of the console"
+gone; ok $? "and its qemu is ended"
+echo 'echo "no machine" >&2; exit 1' > "$dir/behave"
+suite_run 20
+like "$STATUS $ERR" '^125 .*no machine' "qemu that does not start: 125"
 finish
