@@ -82,6 +82,7 @@ build() {
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		own_remove_table=$(has_symbol "$OUT/.config" HAVE_ARCH_TLB_REMOVE_TABLE)
+		moves_tables=$(has_symbol "$OUT/.config" HAVE_MOVE_PMD)
 		kernelrelease=$(cat "$OUT/include/config/kernel.release")
 		compiler=$("$COMPILER" --version | head -n1)
 		build_seconds=$(elapsed "$T0")

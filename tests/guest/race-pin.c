@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Description: MADV_DONTNEED takes tables out while pages of theirs are held by others: by a
- * pipe (vmsplice) and by a disk that reads from and writes to them (O_DIRECT on /dev/ubda).
+ * pipe (vmsplice) and by a disk that reads from and writes to them (O_DIRECT on a block device).
  * A page that is held keeps its contents, for whoever holds it; and the disk never gets or
  * writes a page that belongs to somebody else by now.
  */
@@ -19,7 +19,6 @@
 #include "lib/race.h"
 
 #define RACE_MS 400
-#define DISK "/dev/ubda"
 #define AT_ONCE 16	/* pages in one go: what a pipe holds */
 
 /* Judges pages that somebody held, from their first words. */
@@ -89,13 +88,21 @@ END_TEST
 
 /* ---- O_DIRECT ---- */
 
-/* /dev/ubda, or -1 when the guest has none (umrun --disk). */
+/* UML's block device, or another one (environment: DISK). */
+static const char *disk_name(void)
+{
+	const char *name = getenv("DISK");
+
+	return name && *name ? name : "/dev/ubda";
+}
+
+/* The disk, or -1 when the guest has none (umrun --disk). */
 static int open_disk(void)
 {
-	int fd = open(DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
+	int fd = open(disk_name(), O_RDWR | O_DIRECT | O_CLOEXEC);
 
 	if (fd < 0)
-		skip("%s: %s: run it with umrun --disk 256M, as tests/run does", DISK, strerror(errno));
+		skip("%s: %s: run it with umrun --disk 256M, as tests/run does", disk_name(), strerror(errno));
 	return fd;
 }
 
@@ -168,7 +175,7 @@ static void prepare_disk(void)
 	require(posix_memalign((void **)&sectors, PAGE, size) == 0, "posix_memalign failed");
 	for (size_t i = 0; i < size / sizeof(long); i++)
 		sectors[i] = PATTERN(i / (512 / sizeof(long)));
-	require(pwrite(disk, sectors, size, 0) == (ssize_t)size, "%s: pwrite: %s", DISK, strerror(errno));
+	require(pwrite(disk, sectors, size, 0) == (ssize_t)size, "%s: pwrite: %s", disk_name(), strerror(errno));
 	free(sectors);
 }
 

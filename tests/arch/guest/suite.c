@@ -33,6 +33,8 @@ static void prepare_for_programs(void)
 	mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3));
 	mknod("/dev/zero", S_IFCHR | 0666, makedev(1, 5));
 	mknod("/dev/urandom", S_IFCHR | 0666, makedev(1, 9));
+	/* A disk in memory (CONFIG_BLK_DEV_RAM). */
+	mknod("/dev/ram0", S_IFBLK | 0600, makedev(1, 0));
 	mount_on("tmpfs", "/dev/shm");
 	mount_on("tmpfs", "/tmp");
 }
@@ -90,6 +92,6 @@ int main(void)
 	close(ends[1]);
 	relay(ends[0]);
 	waitpid(pid, &status, 0);
-	say("umlab: status=%d tainted=%ld", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), tainted());
+	say("umlab: status=%d tainted=%ld", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), tainted());
 	power_off();
 }

@@ -78,6 +78,12 @@ int time_factor(void);
 int uml_mended(void);
 
 /*
+ * Whether mremap() of a whole table moves the table, not its entries (environment: MOVES_TABLES=y): not on UML, which
+ * lacks CONFIG_HAVE_MOVE_PMD.
+ */
+int moves_tables(void);
+
+/*
  * How long a race is to go on, in ms: `ms` where the kernel is expected to stand it, and
  * 60 s where the test must fail (environment: KNOWN_BUG), which ends it when it does.
  */

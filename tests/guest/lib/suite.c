@@ -160,6 +160,13 @@ int uml_mended(void)
 	return strncmp(point, "base", 4) && strncmp(point, "series", 6);
 }
 
+int moves_tables(void)
+{
+	const char *moves = getenv("MOVES_TABLES");
+
+	return moves && *moves == 'y';
+}
+
 long race_ms(long ms)
 {
 	return getenv("KNOWN_BUG") ? 60000 : ms;
