@@ -9,13 +9,13 @@ archive_uri() {
 		awk '$2 == "main" && $1 ~ /\/debian\/?$|\/debian\.list\/?$/ && !n++ { print $1 }'
 }
 
-# apt_root URI SUITE: writes a private apt root for one suite.
+# apt_root URI SUITE [deb-src]: writes a private apt root for one suite, of packages or of sources.
 apt_root() {
 	local signed= keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	[ ! -r $keyring ] || signed="[signed-by=$keyring] "
 	mkdir -p "$APT/lists/partial" "$APT/archives/partial" "$APT/log" "$APT/empty"
 	: >"$APT/status"
-	echo "deb $signed$1 $2 main" >"$APT/sources.list"
+	echo "${3:-deb} $signed$1 $2 main" >"$APT/sources.list"
 	{
 		# The machine's proxies and the like, without its hooks and its extra indexes.
 		apt-config dump 2>/dev/null | grep '^Acquire::' | grep -v '^Acquire::IndexTargets' || true

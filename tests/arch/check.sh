@@ -15,12 +15,33 @@ P=$2
 shift 2
 [ -n "$SUITES" ] || usage "A=$NAME: no guest suites run there yet (SUITES in tests/arch/$NAME/arch)"
 arch_packages || exit 125
+[ -z "$CROSS_COMPILE" ] || "$ROOT/tools/deps.sh" with cmake dpkg-dev $SUITE_PACKAGES || exit 125
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 until_signalled "$ARCH_DIR/kernel.sh" "$NAME" "$P" >"$WORK/kernel" || exit 125
+KERNEL=$(tail -n 1 "$WORK/kernel")
+
+# cross_suite SUITE CHECK: compiles it for this architecture, where a source of it has changed: into KERNEL/suites.
+cross_suite() {
+	local out=$KERNEL/suites/$1 parts=("$ROOT/tests/guest/$1.c" "$ROOT"/tests/guest/lib/*.c)
+	[ ! -d "$ROOT/tests/guest/$1" ] || parts+=("$ROOT/tests/guest/$1"/*.c)
+	[ ! -f "$out" ] || [ -n "$(find "${parts[@]}" "$ROOT"/tests/guest/lib/*.h "$ARCH_DIR/$NAME/arch" -newer "$out")" ] || return 0
+	"$USER_COMPILER" -std=gnu11 -O2 -static "-DPAGE=(${PAGE_KB}UL*1024)" "-DTABLE_SPAN=(${PMD_KB}UL*1024)" -I"$2/include" -o "$out.tmp" \
+		"${parts[@]}" -L"$2/lib" -lcheck -lcompat -lrt -lm -lpthread && mv "$out.tmp" "$out"
+}
+
+# cross_suites: all of them. On this machine they can only be asked for their tests by the binary that was made for it.
+cross_suites() {
+	local prefix suite
+	prefix=$("$ROOT/tests/arch/libcheck.sh" "$NAME") || exit 125
+	mkdir -p "$KERNEL/suites"
+	note "$NAME: compiling $(wc -w <<<"$SUITES") suites"
+	for suite in $SUITES; do cross_suite "$suite" "$prefix" || exit 125; done
+}
+[ -z "$CROSS_COMPILE" ] || until_signalled cross_suites || exit 125
 mkdir "$WORK/suites"
 for suite in $SUITES; do ln -s "$BUILD/tests/guest/$suite" "$WORK/suites/$suite"; done
 MODES=native/1
 [ "$MAX_CPUS" = 1 ] || MODES="native/1 native/2"
 "$ROOT/tests/run" --host "$WORK/none" --guest "$WORK/suites" --umrun "$ROOT/tests/arch/qemurun" --results "$BUILD/results/arch-$NAME" \
-	--modes "$MODES" --jobs "$(nproc)" --limit 600 "$@" "$P=$(tail -n 1 "$WORK/kernel")"
+	--modes "$MODES" --jobs "$(nproc)" --limit 600 "$@" "$P=$KERNEL"

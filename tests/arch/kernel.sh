@@ -51,7 +51,7 @@ set_make_args() {
 }
 
 build_key() {
-	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$ARCH_DIR/$NAME/arch" "$0"; "$COMPILER" --version; } | sha256sum | cut -c1-16
+	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0"; echo "$ARCH $GOALS ${MAKE_MORE[*]}"; "$COMPILER" --version; } | sha256sum | cut -c1-16
 }
 
 configure() {

@@ -10,6 +10,8 @@
 #   QEMU                  its command line, but for kernel, initrd and console
 #   CONSOLE               the kernel's console=
 #   MAX_CPUS              how many qemu's board can have (1 if not said)
+#   PAGE_KB               a page, in KiB (4 if not said)
+#   SUITE_PACKAGES        what it takes to compile them
 #   SUITES                suites of tests/guest that run there, too
 #   PMD_KB                what one PTE table maps, in KiB
 
@@ -31,7 +33,7 @@ arch_packages() {
 # load_arch NAME: sets NAME and what its file says.
 load_arch() {
 	[ -n "$1" ] && [ -f "$ARCH_DIR/$1/arch" ] || usage "A=$1: no such architecture: one of: $(arch_names | paste -sd' ')"
-	NAME=$1 USER_COMPILER= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES=
+	NAME=$1 USER_COMPILER= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES= SUITE_PACKAGES= PAGE_KB=4
 	. "$ARCH_DIR/$1/arch"
 	USER_COMPILER=${USER_COMPILER:-$COMPILER}
 	GOALS=${GOALS:-${IMAGE##*/}}

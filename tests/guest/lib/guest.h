@@ -21,10 +21,13 @@
 #define MADV_GUARD_REMOVE 103
 #endif
 
+/* UML's and x86-64's; tests/arch gives others. */
+#ifndef PAGE
 #define PAGE		4096UL
 #define TABLE_SPAN	(2UL << 20)	/* what one PTE table maps (PMD_SIZE) */
+#endif
 #define TABLE_PAGES	(TABLE_SPAN / PAGE)
-#define TABLE_KB	4L		/* what one PTE table costs */
+#define TABLE_KB	((long)(TABLE_PAGES * 8 / 1024))	/* what one PTE table costs */
 #define KERNEL_WAIT_MS	5000		/* bound for tables to come out of RCU */
 
 /*
