@@ -32,6 +32,8 @@ boot() {
 	local image=$1/$IMAGE initrd=$2 cpus=$3 end=$((SECONDS + $4)) log=$5 status
 	shift 5
 	[ "$cpus" -le "$MAX_CPUS" ] || cpus=$MAX_CPUS
+	# Before qemu does it, which may be later than we look.
+	: >"$log"
 	"${DIE_WITH_US[@]}" "${QEMU[@]}" -smp "$cpus" -net none -nographic -no-reboot -kernel "$image" -initrd "$initrd" \
 		-append "console=$CONSOLE printk.devkmsg=on panic=-1 $*" </dev/null >"$log" 2>&1 &
 	QEMU_PID=$!

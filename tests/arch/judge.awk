@@ -57,12 +57,17 @@ function took(what,   kind)
 		verdict[seen] = kind
 		print "vmpte_" (value["chunk"] < pmd ? "below" : value["chunk"] == pmd ? "at" : "above"), value["vmpte_before"] "->" value["vmpte_after"]
 		print "kernel_" (value["chunk"] < pmd ? "below" : value["chunk"] == pmd ? "at" : "above"), value["kernel_before"] "->" value["kernel_after"]
+	} else if (what == "upper") {
+		# A range of so many spans begins inside of one, and another may have been there.
+		grew = (value["vmpte_after"] - value["vmpte_before"]) / page
+		verdict["upper"] = grew >= value["spans"] - 1 && grew <= value["spans"] + 1 ? "one-each" : "grew-by-" grew
+		print "vmpte_upper", value["vmpte_before"] "->" value["vmpte_after"]
 	} else if (what == "contents")
 		verdict["contents"] = value["wrong"] == 0 && value["checked"] > 0 && verdict["contents"] != "wrong" ? "right" : "wrong"
 	else {
 		verdict[what] = !tainted && !report ? "silent" : in_rcu ? "warns" : "tainted-" (tainted + 0)
 		if ("failed" in value) {
-			print "failed", value["failed"]
+			print "failed_" what, value["failed"]
 			if (value["failed"] == 0)
 				verdict[what] = "not-hit"
 		}

@@ -14,7 +14,7 @@ def fails($part): if .observed[$part] == null then "-" else .observed[$part] + (
 "| architecture | point | PT_RECLAIM | chunk < table | = table | > table | contents | batch fails | in munmap | no memory | |",
 "|---|---|---|---|---|---|---|---|---|---|---|",
 (.kernels | sort_by(.arch, (.point | { base: 0, v3: 1, series: 2 }[.] // 3))[]
-	| "| \(.arch) | \(.point) | \(.observed.pt_reclaim) | \(.figures.vmpte_below | cell) | \(.figures.vmpte_at | cell) | \(.figures.vmpte_above | cell) | \(.observed.contents | cell) | \(fails("inject-madvise")) (\(.figures.failed | cell)) | \(fails("inject-munmap")) | \(fails("min-free")) | \(if .as_expected then "as expected" else "**not as expected**" end) |"),
+	| "| \(.arch) | \(.point) | \(.observed.pt_reclaim) | \(.figures.vmpte_below | cell) | \(.figures.vmpte_at | cell) | \(.figures.vmpte_above | cell) | \(.observed.contents | cell) | \(fails("inject-madvise")) (\(.figures["failed_inject-madvise"] | cell)) | \(fails("inject-munmap")) (\(.figures["failed_inject-munmap"] | cell)) | \(fails("min-free")) | \(if .as_expected then "as expected" else "**not as expected**" end) |"),
 "",
 "## The reports",
 "",

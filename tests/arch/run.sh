@@ -47,7 +47,12 @@ worst() { [ "$1" -le "$STATUS" ] || STATUS=$1; }
 expected() { awk -v name="$1" -v p="$2" '$1 == name && $2 == p { for (i = 3; i <= NF; i++) print $i }' "$ARCH_DIR/expect.txt"; }
 
 # parts NAME P: the boots that it takes.
-parts() { echo tables,contents; expected "$1" "$2" | sed -n 's/^\(inject-[a-z]*\|min-free\)=.*/\1/p'; }
+parts() {
+	local first=tables,contents
+	! expected "$1" "$2" | grep -q '^upper=' || first+=,upper
+	echo "$first"
+	expected "$1" "$2" | sed -n 's/^\(inject-[a-z]*\|min-free\)=.*/\1/p'
+}
 
 # Seconds for one boot and its part of the workload: twenty times what a quiet machine takes.
 BOOT_LIMIT=${BOOT_LIMIT:-240}
@@ -118,7 +123,7 @@ run_point() {
 	[ -z "$wrong" ] || worst 1
 	write_json "$1" "$KERNEL" $((SECONDS - t)) "$wrong"
 	row "$NAME" "$1" "$(figure pt_reclaim)" "$(figure vmpte_below)" "$(figure vmpte_at)" "$(figure vmpte_above)" "$(figure contents)" \
-		"$(figure inject-madvise) ($(figure failed))" "$(figure inject-munmap)" "$(figure min-free)" $((SECONDS - t)) "${wrong:+NOT }as expected"
+		"$(figure inject-madvise) ($(figure failed_inject-madvise))" "$(figure inject-munmap) ($(figure failed_inject-munmap))" "$(figure min-free)" $((SECONDS - t)) "${wrong:+NOT }as expected"
 	[ -z "$wrong" ] || sed 's/^/    /' <<<"$wrong"
 }
 

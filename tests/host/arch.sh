@@ -20,9 +20,13 @@ contents() { printf 'umlab: contents range=x wrong=%s checked=%s tainted=0\n' "$
 is "$({ contents 0 9; contents 0 9; } | console | judge tables)" 'contents=right' "contents are right"
 is "$({ contents 1 9; contents 0 9; } | console | judge tables)" 'contents=wrong' "one wrong byte is remembered"
 is "$({ contents 0 0; } | console | judge tables)" 'contents=wrong' "nothing looked at is no proof"
+upper() { printf 'umlab: upper spans=4 vmpte_before=64 vmpte_after=%s tainted=0\n' "$@"; }
+like "$(upper 96 | console | judge tables)" '(^| )upper=one-each' "a PMD table stays for each that the range is as large as"
+like "$(upper 64 | console | judge tables)" 'upper=grew-by-0' "none at all is something else"
+like "$(upper 1088 | console | judge tables)" 'upper=grew-by-128' "and so are PTE tables that stay"
 inject() { printf 'umlab: inject-madvise failed=%s vmpte_before=1 vmpte_after=1 tainted=%s\n' "$@"; }
-is "$(inject 5 0 | console | judge inject-madvise)" 'failed 5 inject-madvise=silent vmpte_inject-madvise 1->1' "allocations failed, in silence"
-is "$(inject 0 0 | console | judge inject-madvise)" 'failed 0 inject-madvise=not-hit vmpte_inject-madvise 1->1' "no allocation failed: that shows nothing"
+is "$(inject 5 0 | console | judge inject-madvise)" 'failed_inject-madvise 5 inject-madvise=silent vmpte_inject-madvise 1->1' "allocations failed, in silence"
+is "$(inject 0 0 | console | judge inject-madvise)" 'failed_inject-madvise 0 inject-madvise=not-hit vmpte_inject-madvise 1->1' "no allocation failed: that shows nothing"
 warning='[    3.0] WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common.constprop.0+0x1d0/0x3c0, CPU#0: init/1'
 like "$({ echo "$warning"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=warns report WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common' "the WARN_ON_ONCE, and its text"
 like "$({ echo "[ 1.0] WARNING: mm/x.c:1 at other+0x1/0x2"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "another warning is not that one"
@@ -39,7 +43,7 @@ missing=$(for d in "$top"/tests/arch/*/arch; do
 done)
 is "$missing" "" "each architecture has one line for each point"
 is "$(grep -v '^#' "$expect" | tr -s ' ' '\n' | grep = |
-	grep -vxE 'pt_reclaim=[yn]|(below|whole)=(kept|freed)|contents=right|(inject-madvise|inject-munmap|min-free)=(silent|warns)')" "" "in words that judge.awk has"
+	grep -vxE 'pt_reclaim=[yn]|(below|whole)=(kept|freed)|upper=one-each|contents=right|(inject-madvise|inject-munmap|min-free)=(silent|warns)')" "" "in words that judge.awk has"
 is "$(awk '!/^#/ && /warns/ { print $1, $2 }' "$expect" | paste -sd,)" "ppc64 v3,sparc64 v3" "only v3 warns, on two architectures"
 for d in "$top"/tests/arch/*/arch; do
 	name=${d%/arch} name=${name##*/}

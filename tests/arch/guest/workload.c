@@ -5,7 +5,7 @@
  * tree's nolibc, since it is the one C library that all of them have.
  *
  * The kernel's command line says what to run, and what cannot be asked for here:
- *   umlab=PART,PART...  tables contents inject-madvise inject-munmap min-free
+ *   umlab=PART,PART...  tables contents upper inject-madvise inject-munmap min-free
  *   pmd_kb=N            what one PTE table maps, in KiB
  *
  * Prints lines "umlab: PART KEY=VALUE ..." to the kernel log, which reaches the
@@ -139,6 +139,26 @@ static void tables(void)
 	tables_of(pmd * 4);
 }
 
+/*
+ * What stays of a range as large as four PMD tables map, after each table's worth was given back whole: reclaim
+ * takes PTE tables only, the PMD tables above them go with munmap(). VmPTE counts them.
+ */
+#define SPANS 4
+static void upper(void)
+{
+	const size_t span = pmd * (page / sizeof(long));
+	char *p = map(NULL, SPANS * span);
+	long before = vmpte();
+
+	for (size_t at = 0; at < SPANS * span; at += span) {
+		for (size_t i = 0; i < span; i += pmd)
+			*(volatile char *)(p + at + i) = 1;
+		dontneed(p + at, span);
+	}
+	say("umlab: upper spans=%d vmpte_before=%ld vmpte_after=%ld tainted=%ld", SPANS, before, vmpte(), tainted());
+	munmap(p, SPANS * span);
+}
+
 static unsigned char pattern(size_t at)
 {
 	return (unsigned char)(at / page * 7 + 1) | 1;
@@ -205,20 +225,26 @@ static long inject_off(void)
 	return FAILURES - atol(slurp(FAULT "times"));
 }
 
-/* Tables with nothing but zero pages in them: read faults. */
-static char *empty_tables(char *at)
+/*
+ * Pages are written where allocations shall fail by injection: mmu_gather wants batches for pages then, too, so that it
+ * shows in every kernel that they did. Where nothing is free, the zero page must do.
+ */
+static char *touched(char *at, int by_writing)
 {
 	char *p = map(at, RANGE);
 
-	for (size_t i = 0; i < RANGE; i += STRIDE)
-		(void)*(volatile char *)(p + i);
+	for (size_t i = 0; i < RANGE; i += STRIDE) {
+		if (by_writing)
+			*(volatile char *)(p + i) = 1;
+		else
+			(void)*(volatile char *)(p + i);
+	}
 	return p;
 }
 
-/* Reads the files once that will be read while allocations fail: what they need is there then. */
 static void inject_madvise(void)
 {
-	char *p = empty_tables(NULL);
+	char *p = touched(NULL, 1);
 	long before = vmpte(), failed;
 
 	inject_on();
@@ -227,10 +253,12 @@ static void inject_madvise(void)
 	say("umlab: inject-madvise failed=%ld vmpte_before=%ld vmpte_after=%ld tainted=%ld", failed, before, vmpte(), tainted());
 }
 
-/* Far from all else, so that the tables above go too. */
+/* Far from all else, so that the tables above go too: 512 GiB, which every 64-bit address space here has. */
+#define FAR_AWAY ((char *)(sizeof(long) == 8 ? 1UL << (sizeof(long) * 8 - 25) : 0x60000000UL))
+
 static void inject_munmap(void)
 {
-	char *p = empty_tables((char *)0x20000000000UL);
+	char *p = touched(FAR_AWAY, 1);
 	long before = vmpte(), failed;
 
 	inject_on();
@@ -243,7 +271,7 @@ static void inject_munmap(void)
 /* No injection: the watermarks above all that is free. */
 static void min_free(void)
 {
-	char *p = empty_tables(NULL);
+	char *p = touched(NULL, 0);
 	long before = vmpte(), free = number("/proc/meminfo", "MemFree:");
 	long old = atol(slurp("/proc/sys/vm/min_free_kbytes"));
 
@@ -259,6 +287,7 @@ static const struct {
 } parts[] = {
 	{ "tables", tables },
 	{ "contents", contents },
+	{ "upper", upper },
 	{ "inject-madvise", inject_madvise },
 	{ "inject-munmap", inject_munmap },
 	{ "min-free", min_free },
