@@ -93,7 +93,7 @@ judge_known()
 bugs_like()
 {
 	case $1 in
-	[1-8]* | work* | tree-* | base+* | series+*)
+	[1-8]* | v3* | work* | tree-* | base+* | series+*)
 		if has_our_fixes "$3"; then echo fixed+own; elif [ "$2" = y ]; then echo series+own; else echo base+own; fi ;;
 	*) echo "$1" ;;
 	esac

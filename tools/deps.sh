@@ -65,7 +65,7 @@ apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev
 
 # The lists may be old or absent: update, and try once without when that fails (no network, a cache of packages).
 apt update || echo "deps: apt-get update: failed: going on with the lists that are there" >&2
-size=$("${as_root[@]}" apt-get install -s --no-install-recommends -o Debug::NoLocking=1 "${wanted[@]}" --print-uris -y 2>/dev/null |
+size=$(apt-get install -qq -y --no-install-recommends --print-uris -o Debug::NoLocking=1 "${wanted[@]}" 2>/dev/null |
 	awk '/^\x27/ { sum += $3 } END { printf "%d", sum / 1048576 }') || true
 [ "${size:-0}" -lt 20 ] || echo "deps: $size MB to download" >&2
 if ! apt install -y --no-install-recommends "${wanted[@]}"; then

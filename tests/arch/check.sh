@@ -14,18 +14,19 @@ load_arch "$1"
 P=$2
 shift 2
 [ -n "$SUITES" ] || usage "A=$NAME: no guest suites run there yet (SUITES in tests/arch/$NAME/arch)"
+arch_point "$P"
 arch_packages || exit 125
 [ -z "$CROSS_COMPILE" ] || "$ROOT/tools/deps.sh" with cmake dpkg-dev $SUITE_PACKAGES || exit 125
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-until_signalled "$ARCH_DIR/kernel.sh" "$NAME" "$P" >"$WORK/kernel" || exit 125
+until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" >"$WORK/kernel" || exit 125
 KERNEL=$(tail -n 1 "$WORK/kernel")
 
 # cross_suite SUITE CHECK: compiles it for this architecture, where a source of it has changed: into KERNEL/suites.
 cross_suite() {
 	local out=$KERNEL/suites/$1 parts=("$ROOT/tests/guest/$1.c" "$ROOT"/tests/guest/lib/*.c)
 	[ ! -d "$ROOT/tests/guest/$1" ] || parts+=("$ROOT/tests/guest/$1"/*.c)
-	[ ! -f "$out" ] || [ -n "$(find "${parts[@]}" "$ROOT"/tests/guest/lib/*.h "$ARCH_DIR/$NAME/arch" -newer "$out")" ] || return 0
+	[ ! -f "$out" ] || [ -n "$(find "${parts[@]}" "$ROOT"/tests/guest/{lib,random}/*.h "$ARCH_DIR/$NAME/arch" "$0" "$2/lib/libcheck.a" -newer "$out")" ] || return 0
 	"$USER_COMPILER" -std=gnu11 -O2 -static "-DPAGE=(${PAGE_KB}UL*1024)" "-DTABLE_SPAN=(${PMD_KB}UL*1024)" -I"$2/include" -o "$out.tmp" \
 		"${parts[@]}" -L"$2/lib" -lcheck -lcompat -lrt -lm -lpthread && mv "$out.tmp" "$out"
 }
@@ -33,12 +34,16 @@ cross_suite() {
 # cross_suites: all of them. On this machine they can only be asked for their tests by the binary that was made for it.
 cross_suites() {
 	local prefix suite
-	prefix=$("$ROOT/tests/arch/libcheck.sh" "$NAME") || exit 125
+	prefix=$(<"$WORK/prefix")
 	mkdir -p "$KERNEL/suites"
+	lock "$KERNEL/.suites.lock" "suites for $NAME are being compiled"
 	note "$NAME: compiling $(wc -w <<<"$SUITES") suites"
 	for suite in $SUITES; do cross_suite "$suite" "$prefix" || exit 125; done
 }
-[ -z "$CROSS_COMPILE" ] || until_signalled cross_suites || exit 125
+if [ -n "$CROSS_COMPILE" ]; then
+	until_signalled "${DIE_WITH_US[@]}" "$ROOT/tests/arch/libcheck.sh" "$NAME" >"$WORK/prefix" || exit 125
+	until_signalled cross_suites || exit 125
+fi
 mkdir "$WORK/suites"
 for suite in $SUITES; do ln -s "$BUILD/tests/guest/$suite" "$WORK/suites/$suite"; done
 MODES=native/1

@@ -18,13 +18,15 @@ load_arch "$1"
 P=$2
 shift 2
 FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config" "$@")
-check_name "$P"
+arch_point "$P"
+# It has all of our patches.
+[ "$P" != fixed ] || PATCHES=
 
 # our_tree: sets POINT and SRC: the worktree that UML is built from, too; with the patches that the architecture needs
 # to compile at all, one of its own.
 our_tree() {
 	local commit
-	"$UML_DIR/tree.sh"
+	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
 	if [ -n "$PATCHES" ]; then
 		commit=$(patched "$P" "$ROOT/$PATCHES") || exit
 		POINT=${commit% *} commit=${commit#* }

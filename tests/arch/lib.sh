@@ -4,6 +4,7 @@
 #   ARCH, CROSS_COMPILE   as the kernel's make takes them
 #   COMPILER              of the kernel; USER_COMPILER, where it differs, of programs
 #   PACKAGES, NEWER       Debian packages, of this release and of a newer one (newer.sh)
+#   USER_OBJECTS          what programs need of the kernel's own library, in the O= directory
 #   PATCHES               a patch without which it doesn't compile, in the project
 #   MAKE_MORE             more arguments of make; GOALS what to make
 #   IMAGE                 what qemu boots, in the O= directory
@@ -30,10 +31,16 @@ arch_packages() {
 	[ -z "$NEWER" ] || "$ROOT/tests/arch/newer.sh" $NEWER
 }
 
+# arch_point P: dies unless it is a point that other architectures have.
+arch_point() {
+	[ "$1" != work ] || usage "P=work: other architectures have points only: keep your edits as a patch ('git format-patch') and see PATCHES= of make kernel"
+	case " base 1 2 3 4 5 6 7 8 v3 series fixed " in *" $1 "*) ;; *) usage "P=$1: no such point: see 'make points'" ;; esac
+}
+
 # load_arch NAME: sets NAME and what its file says.
 load_arch() {
 	[ -n "$1" ] && [ -f "$ARCH_DIR/$1/arch" ] || usage "A=$1: no such architecture: one of: $(arch_names | paste -sd' ')"
-	NAME=$1 USER_COMPILER= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES= SUITE_PACKAGES= PAGE_KB=4
+	NAME=$1 USER_COMPILER= USER_OBJECTS= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES= SUITE_PACKAGES= PAGE_KB=4
 	. "$ARCH_DIR/$1/arch"
 	USER_COMPILER=${USER_COMPILER:-$COMPILER}
 	GOALS=${GOALS:-${IMAGE##*/}}

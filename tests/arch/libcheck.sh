@@ -21,7 +21,7 @@ uri=$(archive_uri)
 [ -n "$uri" ] || die "apt is not configured for a Debian archive here (a .../debian main): the source of Check cannot be had"
 apt_root "$uri" "$suite" deb-src
 apt-get update >"$APT/log/update" 2>&1 || die "the sources of $suite: $(why "$APT/log/update"): check the network and try again"
-work=$(mktemp -d)
+work=$(mktemp -d "$CACHE/libcheck/tmp.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # build: whole, or nothing of it is in the cache.
@@ -35,6 +35,6 @@ build() {
 }
 note "building Check for $NAME"
 (build) >"$APT/log/build" 2>&1 || die "Check does not compile for $NAME: $(tail -n 1 "$APT/log/build"): see $APT/log/build"
-mkdir -p "${PREFIX%/*}"
+rm -rf "$PREFIX"
 mv "$work/prefix" "$PREFIX"
 echo "$PREFIX"

@@ -28,7 +28,9 @@ uris() {
 # emulators: no one needs a new system's tools.
 fetch() {
 	local kib
-	uris "$@" | awk '$2 !~ /^(perl|debconf|dpkg|tar|coreutils|init|systemd|passwd|adduser|util-linux|mount|bash|dash|sed|grep|login)/' >"$APT/wanted"
+	uris "$@" | while read -r uri file rest; do
+		[ -f "$PREFIX/have/${file%%_*}" ] || echo "$uri $file $rest"
+	done | awk '$2 !~ /^(perl|debconf|dpkg|tar|coreutils|init|systemd|passwd|adduser|util-linux|mount|bash|dash|sed|grep|login)/' >"$APT/wanted"
 	kib=$(awk '{ sum += $3 } END { printf "%d", sum / 1024 }' "$APT/wanted")
 	need_space "$PREFIX" $((kib * 6)) "$*"
 	note "downloading $* from $SUITE, with their libraries ($(wc -l <"$APT/wanted") packages, $(mib "$kib"))"
@@ -36,7 +38,7 @@ fetch() {
 		die "$*: cannot be downloaded: $(why "$APT/log/download"): check the network and try again"
 }
 
-# own_loader FILE...: programs of the prefix use its loader and its libraries, not the system's.
+# own_loader FILE...: programs use the loader and the libraries of the prefix, not the system's.
 own_loader() {
 	local f
 	for f; do
@@ -46,16 +48,24 @@ own_loader() {
 	done
 }
 
-# unpack: the packages that were downloaded, over those that are there.
+# unpack: the packages that were downloaded, over those that are there. Programs are ready before they are in their place, and a
+# program that runs keeps its file.
 unpack() {
-	local deb f
+	local deb f new=$PREFIX/new
+	rm -rf "$new"
+	mkdir -p "$new" "$PREFIX/bin"
 	for deb in "$APT"/archives/*.deb; do
-		dpkg-deb -x "$deb" "$PREFIX" 2>/dev/null || die "$deb: cannot be unpacked: is the disk full?"
+		dpkg-deb -x "$deb" "$new" 2>/dev/null || die "$deb: cannot be unpacked: is the disk full?"
 	done
-	mkdir -p "$PREFIX/bin"
-	own_loader "$PREFIX"/usr/bin/qemu-system-* "$PREFIX"/usr/bin/*-linux-gnu* "$PREFIX"/usr/libexec/gcc-cross/*/*/{cc1,collect2,lto1,lto-wrapper}
+	own_loader "$new"/usr/bin/qemu-system-* "$new"/usr/bin/*-linux-gnu* "$new"/usr/libexec/gcc-cross/*/*/{cc1,collect2,lto1,lto-wrapper}
+	cp -a --remove-destination "$new/." "$PREFIX" || die "$PREFIX: cannot be written: is the disk full?"
+	rm -rf "$new"
 	for f in "$PREFIX"/usr/bin/qemu-system-* "$PREFIX"/usr/bin/*-linux-gnu*; do
 		[ ! -e "$f" ] || ln -sf "$f" "$PREFIX/bin/"
+	done
+	for deb in "$APT"/archives/*.deb; do
+		deb=${deb##*/}
+		touch "$PREFIX/have/${deb%%_*}"
 	done
 	rm -f "$APT"/archives/*.deb
 }
@@ -63,6 +73,7 @@ unpack() {
 [ $# -gt 0 ] || usage "which packages?"
 [ "$(dpkg --print-architecture)" = amd64 ] || die "$*: unpacked from $SUITE on amd64 only: install them in another way"
 mkdir -p "$PREFIX/have"
+rm -f "$PREFIX"/apt/archives/*.deb
 lock "$PREFIX/.lock" "packages of $SUITE are being unpacked"
 ! all_there "$@" || exit 0
 need_tools patchelf apt-get dpkg-deb

@@ -15,10 +15,10 @@ tests/arch/guest/workload.c in it, and prints what each did beside what expect.t
 
   --points 'P...'   default: base v3 series
   --results DIR     consoles and one JSON a kernel (default build/results/arch)
-  --docs            when every architecture ran: docs/architectures.md, too
+  --docs            docs/architectures.md, too; for all architectures at the default points
 
 Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 124 a guest hung; 125 a package, a compiler or qemu was
-missing, or a kernel did not build; 130 interrupted.
+missing, or a kernel or the workload did not build; 130, 143 interrupted.
 END
 }
 
@@ -33,6 +33,7 @@ while [ $# -gt 0 ]; do
 	*) WANTED+=("$1"); shift ;;
 	esac
 done
+[ -z "$DOCS" ] || [ "${#WANTED[@]} $WANTED_POINTS" = "0 base v3 series" ] || usage "--docs: takes no names and no points: the table is of all"
 [ ${#WANTED[@]} -gt 0 ] || WANTED=($(arch_names))
 
 trap end_qemu EXIT
@@ -73,8 +74,8 @@ boot_all() {
 		124) note "arch: $NAME $p: $part: no end within $BOOT_LIMIT s; the console's last lines:"; tail -n 15 "$log" >&2; worst 124 ;;
 		125) note "arch: $NAME $p: ${QEMU[0]} ended before the kernel said anything: $(tail -n 1 "$log")"; worst 125 ;;
 		esac
-		[ $status != 124 ] || echo "${part%%,*}=hangs" >>"$WORK/observed"
-		awk -v part="${part%%,*}" -f "$ROOT/tests/arch/judge.awk" "$log" | sed "s/^\(report\|trace\) /\1_${part%%,*} /" >>"$WORK/observed"
+		[ $status != 124 ] || echo "log=hangs" >>"$WORK/observed"
+		awk -v part="${part%%,*}" -v pt_reclaim="$(sed -n 's/^pt_reclaim=//p' "$dir/umlab.info")" -f "$ROOT/tests/arch/judge.awk" "$log" | sed "s/^\(report\|trace\) /\1_${part%%,*} /" >>"$WORK/observed"
 	done
 }
 
@@ -86,7 +87,7 @@ verdict() {
 	for want in $(<"$WORK/expected"); do
 		grep -qx "$want" "$WORK/observed" || echo "$want expected, $(grep "^${want%%=*}=" "$WORK/observed" || echo "no ${want%%=*} seen")"
 	done
-	grep -E '^(log|error)=' "$WORK/observed" || true
+	grep '^log=' "$WORK/observed" || true
 }
 
 # figure KEY: a value that was observed, or "-".
@@ -107,7 +108,7 @@ write_json() {
 # kernel NAME P: builds it; sets KERNEL. Status 1 when it doesn't build: kernel.sh has said why.
 kernel() {
 	KERNEL=
-	until_signalled "$ARCH_DIR/kernel.sh" "$1" "$2" >"$WORK/kernel" || return
+	until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$1" "$2" >"$WORK/kernel" || return
 	KERNEL=$(tail -n 1 "$WORK/kernel")
 }
 
@@ -115,29 +116,36 @@ row() { printf '%-12s %-7s %-3s %-13s %-13s %-13s %-6s %-17s %-17s %-9s %4s  %s\
 
 # run_point P: one row of the table.
 run_point() {
-	local t=$SECONDS wrong
+	local t=$SECONDS t_boot wrong json=$RESULTS/$NAME-$1.json
+	rm -f "$json"
 	kernel "$NAME" "$1" || { worst 125; row "$NAME" "$1" - - - - - - - - - "NOT BUILT"; return; }
-	until_signalled make_workload "$KERNEL" || die "$NAME: the workload does not compile"
+	until_signalled make_workload "$KERNEL" || { note "arch: $NAME $1: the workload does not compile: see above"; worst 125; return; }
+	t_boot=$SECONDS
 	boot_all "$KERNEL" "$1"
 	wrong=$(verdict "$1")
 	[ -z "$wrong" ] || worst 1
-	write_json "$1" "$KERNEL" $((SECONDS - t)) "$wrong"
+	write_json "$1" "$KERNEL" $((SECONDS - t_boot)) "$wrong"
+	JSON+=("$json")
 	row "$NAME" "$1" "$(figure pt_reclaim)" "$(figure vmpte_below)" "$(figure vmpte_at)" "$(figure vmpte_above)" "$(figure contents)" \
 		"$(figure inject-madvise) ($(figure failed_inject-madvise))" "$(figure inject-munmap) ($(figure failed_inject-munmap))" "$(figure min-free)" $((SECONDS - t)) "${wrong:+NOT }as expected"
 	[ -z "$wrong" ] || sed 's/^/    /' <<<"$wrong"
 }
 
 for NAME in "${WANTED[@]}"; do load_arch "$NAME"; done
+for P in $WANTED_POINTS; do arch_point "$P"; done
+JSON=() # of the kernels of this run
 WORK=$(mktemp -d)
 trap 'end_qemu; rm -rf "$WORK"' EXIT
 mkdir -p "$RESULTS"
 row architecture point PT "chunk < table" "= table" "> table" bytes "batch fails" "... in munmap" "no memory" s ""
 for NAME in "${WANTED[@]}"; do
 	load_arch "$NAME"
+	lock "$RESULTS/.$NAME.lock" "$NAME is being booted"
 	arch_packages || { worst 125; note "arch: $NAME: its packages could not be had: see above"; continue; }
 	for P in $WANTED_POINTS; do run_point "$P"; done
 done
-compgen -G "$RESULTS/*.json" >/dev/null || exit "$STATUS"
-jq -s --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" '{ date: $date, kernels: . }' "$RESULTS"/*.json >"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"
-[ -z "$DOCS" ] || [ "$STATUS" != 0 ] || jq -r -f "$ROOT/tests/arch/markdown.jq" "$RESULTS.json" >"$ROOT/docs/architectures.md"
+[ ${#JSON[@]} -gt 0 ] || exit "$STATUS"
+jq -s --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" '{ date: $date, kernels: . }' "${JSON[@]}" >"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"
+[ -z "$DOCS" ] || [ "$STATUS" != 0 ] ||
+	{ jq -r -f "$ROOT/tests/arch/markdown.jq" "$RESULTS.json" >"$WORK/docs" && cp "$WORK/docs" "$ROOT/docs/architectures.md"; }
 exit "$STATUS"

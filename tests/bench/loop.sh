@@ -40,8 +40,13 @@ edited=(mmu_gather)
 [ -n "$quick" ] || edited=(mmu_gather madvise memory)
 mkdir -p "$scratch" "$results" build/points/bench
 samples=$scratch/samples
+today=$(date -u +%Y-%m-%d)
+# Samples of another compiler compare with nothing.
+grep -qsxF "$(gcc --version | head -n 1)" "$samples.of" || rm -f "$samples"
+gcc --version | head -n 1 > "$samples.of"
 touch "$samples"
-for row in "${rows[@]}"; do sed -i "/^$row[ \t]/d" "$samples"; done
+for row in "${rows[@]/#edit/edit $edited}"; do sed -i "/^$row[ \t]/d" "$samples"; done
+[ -n "$quick" ] || sed -i '/^edit /d' "$samples"
 
 clean_up()
 {
@@ -65,7 +70,7 @@ timed()
 	shift 2
 	"$@" > "$scratch/run.log" 2>&1 < /dev/null || failed "$*"
 	us=$((${EPOCHREALTIME//[!0-9]/} - began))
-	printf '%s\t%s\t%d.%03d\n' "$row" "$side" $((us / 1000)) $((us % 1000)) >> "$samples"
+	printf '%s\t%s\t%d.%03d\t%s\n' "$row" "$side" $((us / 1000)) $((us % 1000)) "$today" >> "$samples"
 }
 
 prepare

@@ -212,7 +212,7 @@ row_guests()
 			if ! wait "${pids[$i]}"; then printf 'guests\tfailed %d\t1\n' "$n" >> "$samples"; fi
 		done
 		us=$((${EPOCHREALTIME//[!0-9]/} - began))
-		printf 'guests\tall %d\t%d.%03d\n' "$n" $((us / 1000)) $((us % 1000)) >> "$samples"
+		printf 'guests\tall %d\t%d.%03d\t%s\n' "$n" $((us / 1000)) $((us % 1000)) "$today" >> "$samples"
 		jq -r --arg n "$n" '"guests\ttime \($n)\t\(.seconds.total * 1000)\nguests\tmemory \($n)\t\(.kernel.max_rss_bytes / 1048576)"' "$scratch"/guest-*.json >> "$samples"
 		rm -f "$scratch"/guest-*
 	done

@@ -2,7 +2,8 @@
 # The samples of loop.sh (ROW, SIDE, milliseconds; apart by tabs) as one object: medians, ratios and goals.
 def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 def round3: if . == null then null else (. * 1000 | round) / 1000 end;
-[inputs | split("\t") | { row: .[0], side: .[1], value: (.[2] | tonumber) }]
+[inputs | split("\t") | { row: .[0], side: .[1], value: (.[2] | tonumber), date: .[3] }]
+| (map(select(.date)) | group_by(.row) | map({ key: .[0].row, value: (map(.date) | max) }) | from_entries) as $measured
 | (group_by(.row) | map({ key: .[0].row, value: (group_by(.side) | map({ key: .[0].side,
 	value: { median: (map(.value) | median | round3), n: length, min: (map(.value) | min), max: (map(.value) | max) } }) | from_entries) }) | from_entries) as $s
 | def m($row; $side): $s[$row][$side].median;
@@ -28,4 +29,4 @@ def limit($f): if m($f; "compile") == null then null else m($f; "compile") + ([m
   guests: [ (1, 2, 4, 8, 16, 32) as $n | select(m("guests"; "all \($n)") != null)
 	| { guests: $n, all_ms: m("guests"; "all \($n)"), each_ms: m("guests"; "time \($n)"), each_mib: m("guests"; "memory \($n)"), failed: ($s.guests["failed \($n)"].n // 0) } ],
   point_move_ms: m("point"; "move"),
-  samples: $s }
+  measured: $measured, samples: $s }

@@ -7,7 +7,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/tap.sh"
 dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
-judge() { awk -v part="$1" -f "$top/tests/arch/judge.awk" | sort | paste -sd' '; }
+judge() { awk -v part="$1" -v pt_reclaim="${PT:-n}" -f "$top/tests/arch/judge.awk" | sort | paste -sd' '; }
 
 # ---- consoles ----
 begin='[    0.1] umlab: begin page=8 pmd=8192 tainted=0'
@@ -24,16 +24,20 @@ upper() { printf 'umlab: upper spans=4 vmpte_before=64 vmpte_after=%s tainted=0\
 like "$(upper 96 | console | judge tables)" '(^| )upper=one-each' "a PMD table stays for each that the range is as large as"
 like "$(upper 64 | console | judge tables)" 'upper=grew-by-0' "none at all is something else"
 like "$(upper 1088 | console | judge tables)" 'upper=grew-by-128' "and so are PTE tables that stay"
-inject() { printf 'umlab: inject-madvise failed=%s vmpte_before=1 vmpte_after=1 tainted=%s\n' "$@"; }
-is "$(inject 5 0 | console | judge inject-madvise)" 'failed_inject-madvise 5 inject-madvise=silent vmpte_inject-madvise 1->1' "allocations failed, in silence"
-is "$(inject 0 0 | console | judge inject-madvise)" 'failed_inject-madvise 0 inject-madvise=not-hit vmpte_inject-madvise 1->1' "no allocation failed: that shows nothing"
+inject() { printf 'umlab: inject-madvise failed=%s vmpte_before=1088 vmpte_after=%s tainted=%s\n' "$1" "${3:-64}" "$2"; }
+is "$(inject 5 0 | console | judge inject-madvise)" 'failed_inject-madvise 5 inject-madvise=silent vmpte_inject-madvise 1088->64' "allocations failed, in silence"
+is "$(inject 0 0 | console | judge inject-madvise)" 'failed_inject-madvise 0 inject-madvise=not-hit vmpte_inject-madvise 1088->64' "no allocation failed: that shows nothing"
 warning='[    3.0] WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common.constprop.0+0x1d0/0x3c0, CPU#0: init/1'
 like "$({ echo "$warning"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=warns report WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common' "the WARN_ON_ONCE, and its text"
 like "$({ echo "[ 1.0] WARNING: mm/x.c:1 at other+0x1/0x2"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "another warning is not that one"
+like "$(inject 5 0 1088 | console | PT=y judge inject-madvise)" 'inject-madvise=kept-its-tables' "tables that stay where they should go"
+like "$(inject 5 0 1088 | console | judge inject-madvise)" 'inject-madvise=silent' "... and where they should not"
+like "$({ inject 5 0; echo "[ 1.0] BUG: Bad page state in process init"; } | console | judge inject-madvise)" 'inject-madvise=tainted-0' "a complaint that comes later"
+like "$({ tables 1088 64 72; echo "[ 1.0] BUG: Bad page state"; echo "Kernel panic - not syncing"; } | { printf '%s\n' "$begin"; cat; } | judge tables)" 'log=ended-early .*whole=freed' "right tables, and then a panic"
 like "$({ echo "[ 1.0] Oops: 1 [#1]"; tables 1088 64 64; } | console | judge tables)" '(^| )log=tainted-0 report Oops' "an oops beside right tables"
-is "$(printf '%s\n' "$begin" | judge tables)" 'tables=ended-early' "a kernel that died in the middle"
-is "$(echo 'Kernel panic - not syncing: No working init' | judge tables)" 'report Kernel panic - not syncing: No working init tables=no-begin' "a kernel that never came to PID 1"
-like "$(echo 'umlab: error what=mmap errno=12' | console | judge min-free)" 'min-free=error: mmap errno 12' "the workload's own error"
+is "$(printf '%s\n' "$begin" | judge tables)" 'log=ended-early' "a kernel that died in the middle"
+is "$(echo 'Kernel panic - not syncing: No working init' | judge tables)" 'log=no-begin report Kernel panic - not syncing: No working init' "a kernel that never came to PID 1"
+like "$(echo 'umlab: error what=mmap errno=12' | console | judge min-free)" 'log=error: mmap errno 12' "the workload's own error"
 
 # ---- what is expected ----
 expect=$top/tests/arch/expect.txt
@@ -57,14 +61,14 @@ done
 # ---- the ends of a boot: an architecture whose qemu is a script ----
 fake=$dir/arches
 mkdir -p "$fake/fake" "$dir/kernel/usr"
-printf '#!/bin/sh\necho "dir=%s"\n[ "$2" != broken ] || { echo "kernel: make: failed: error: x" >&2; exit 1; }\necho %s\n' "$dir/kernel" "$dir/kernel" > "$fake/kernel.sh"
+printf '#!/bin/sh\necho "dir=%s"\n[ "$2" != 5 ] || { echo "kernel: make: failed: error: x" >&2; exit 1; }\necho %s\n' "$dir/kernel" "$dir/kernel" > "$fake/kernel.sh"
 printf '#!/bin/sh\n' > "$dir/kernel/usr/gen_init_cpio"
 printf 'pt_reclaim=y\n' > "$dir/kernel/umlab.info"
 printf '#!/bin/bash\n[ "$1" != --version ] || { echo "QEMU emulator version 0"; exit; }\necho $$ > "%s"\ncase " $* " in\n%s\nesac\n' "$dir/pid" \
 	'*" umlab=tables,contents "*) . '"$dir"'/behave ;; *) printf "umlab: begin page=4 pmd=2048 tainted=0\numlab: end\n" ;;' > "$dir/qemu"
 chmod +x "$fake/kernel.sh" "$dir/kernel/usr/gen_init_cpio" "$dir/qemu"
 printf 'ARCH=fake\nCOMPILER=true\nCROSS_COMPILE=\nPACKAGES=\nIMAGE=vmlinux\nQEMU=(%s)\nCONSOLE=c\nPMD_KB=2048\n' "$dir/qemu" > "$fake/fake/arch"
-printf 'fake series pt_reclaim=y below=kept whole=freed\nfake broken pt_reclaim=y\n' > "$fake/expect.txt"
+printf 'fake series pt_reclaim=y below=kept whole=freed\nfake 5 pt_reclaim=y\n' > "$fake/expect.txt"
 good='echo "umlab: begin page=4 pmd=2048 tainted=0"; for c in 1024 2048 8192; do after=24; [ $c != 1024 ] || after=2072; echo "umlab: tables chunk=$c vmpte_before=24 vmpte_after=$after kernel_before=1 kernel_after=1 tainted=0"; done; echo "umlab: end"'
 
 # arch_run OPTION...: sets OUT and STATUS.
@@ -98,12 +102,18 @@ echo "echo 'qemu: no such machine' >&2; exit 1" > "$dir/behave"
 arch_run --points series fake
 is "$STATUS" 125 "qemu that does not start: 125"
 like "$OUT" 'no such machine' "in its own words"
-arch_run --points broken fake
+arch_run --points 5 fake
 is "$STATUS" 125 "a kernel that does not build: 125"
 like "$OUT" 'error: x' "with the compiler's words"
 arch_run --points series nonesuch
 is "$STATUS" 2 "an architecture that there is not: 2"
 like "$OUT" 'one of: fake' "and which there are"
+arch_run --points nonesuch fake
+is "$STATUS" 2 "a point that there is not: 2"
+arch_run --points work fake
+like "$STATUS $OUT" '^2 .*P=work: other architectures have points only' "the user's branch is refused, not taken for its last commit"
+arch_run --docs fake
+is "$STATUS" 2 "no table of one architecture: 2"
 arch_run --wrong
 is "$STATUS" 2 "a wrong option: 2"
 echo "echo 'umlab: begin page=4 pmd=2048 tainted=0'; sleep 100" > "$dir/behave"
@@ -141,6 +151,9 @@ like "$(cat "$dir/log")" '^noise$' "the kernel's words are in the log"
 end 1 0 > "$dir/behave"
 suite_run 20
 is "$STATUS" 1 "a suite that fails: its status"
+{ echo 'echo "[ 1.0] BUG: non-zero pgtables_bytes on freeing mm: 4096"'; end 0 0; } > "$dir/behave"
+suite_run 20
+like "$STATUS $ERR" '^126 .*non-zero pgtables_bytes' "a complaint that leaves no taint: 126"
 end 0 512 > "$dir/behave"
 suite_run 20
 like "$STATUS $ERR" '^126 .*complained \(tainted=512\)' "a kernel that complained: 126"

@@ -205,7 +205,7 @@ static void contents(void)
 
 #define FAULT "/sys/kernel/debug/fail_page_alloc/"
 
-/* Every page allocation of this task fails from here to inject_off(), which returns how many did. */
+/* Every page allocation of this task that may not wait, as those for batches, fails from here to inject_off(), which returns how many did. */
 static void inject_on(void)
 {
 	put(FAULT "min-order", "0");
@@ -250,6 +250,7 @@ static void inject_madvise(void)
 	inject_on();
 	dontneed(p, RANGE);
 	failed = inject_off();
+	page_tables();
 	say("umlab: inject-madvise failed=%ld vmpte_before=%ld vmpte_after=%ld tainted=%ld", failed, before, vmpte(), tainted());
 }
 
@@ -265,6 +266,7 @@ static void inject_munmap(void)
 	if (munmap(p, RANGE))
 		die("munmap");
 	failed = inject_off();
+	page_tables();
 	say("umlab: inject-munmap failed=%ld vmpte_before=%ld vmpte_after=%ld tainted=%ld", failed, before, vmpte(), tainted());
 }
 
@@ -278,6 +280,7 @@ static void min_free(void)
 	put_number("/proc/sys/vm/min_free_kbytes", free + free / 10);
 	dontneed(p, RANGE);
 	put_number("/proc/sys/vm/min_free_kbytes", old);
+	page_tables();
 	say("umlab: min-free free=%ld vmpte_before=%ld vmpte_after=%ld tainted=%ld", free, before, vmpte(), tainted());
 }
 

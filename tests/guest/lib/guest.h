@@ -137,7 +137,7 @@ const char *expectation(void);
 
 /* ---- mappings: ranges in an arena ----
  *
- * The arena is 1 GiB at a 1 GiB boundary whose PMD table exists from the start,
+ * The arena is 512 tables (1 GiB on UML), at a boundary of as much, whose PMD table exists from the start,
  * so that VmPTE in it changes by TABLE_KB for each PTE table and by nothing
  * else. Each mapping starts at a table's boundary and shares no table with
  * another one. It is set up for each test and goes away with its process.

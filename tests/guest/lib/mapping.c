@@ -11,7 +11,9 @@
 #include "guest.h"
 #include "internal.h"
 
-#define ARENA_SIZE (1UL << 30)
+/* No more than one PMD table maps, on any architecture. */
+#define ARENA_TABLES 512
+#define ARENA_SIZE (ARENA_TABLES * TABLE_SPAN)
 
 static char *arena, *arena_next;
 
@@ -42,9 +44,9 @@ void arena_open(void)
 	char *raw = mmap(NULL, 2 * ARENA_SIZE, PROT_NONE, flags, -1, 0);
 	char *keeper;
 
-	require(raw != MAP_FAILED, "arena: mmap of 2 GiB: %s", strerror(errno));
+	require(raw != MAP_FAILED, "arena: mmap of %lu MiB: %s", 2 * ARENA_SIZE >> 20, strerror(errno));
 	arena = (char *)(((unsigned long)raw + ARENA_SIZE - 1) & ~(ARENA_SIZE - 1));
-	/* Whatever else the process maps keeps out of the arena's gigabyte. */
+	/* Whatever else the process maps keeps out of the arena. */
 	arena_next = arena;
 	keeper = arena_take(1);
 	keeper = mmap(keeper, PAGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, -1, 0);
@@ -61,7 +63,7 @@ char *arena_take(size_t tables)
 
 	arena_next += tables * TABLE_SPAN;
 	require(arena_next <= arena + ARENA_SIZE,
-		"arena: %zu tables more than its 512: enlarge ARENA_SIZE", tables);
+		"arena: %zu tables more than its %d: enlarge ARENA_TABLES", tables, ARENA_TABLES);
 	return at;
 }
 
