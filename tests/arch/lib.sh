@@ -44,5 +44,8 @@ load_arch() {
 	. "$ARCH_DIR/$1/arch"
 	USER_COMPILER=${USER_COMPILER:-$COMPILER}
 	GOALS=${GOALS:-${IMAGE##*/}}
-	[ -z "$NEWER" ] || PATH=$CACHE/newer/bin:$PATH
+	if [ -n "$NEWER" ]; then
+		PATH=$CACHE/newer/bin:$PATH
+		QEMU+=(-L "$CACHE/newer/usr/share/qemu")
+	fi
 }
