@@ -60,8 +60,9 @@ our_point() {
 		POINT=$(link_point "$P")
 		commit=$(point_commit "$POINT")
 	fi
-	# In a subshell, so that its locks end with it and not with the build.
-	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit") || exit
+	# In a subshell, so that its locks end with it and not with the build. Alone in its line: with || behind it, set -e
+	# would not be heard in it, and half a worktree be taken for a whole one.
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit")
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/$F
 	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$commit")"
 }

@@ -34,7 +34,7 @@ our_tree() {
 		POINT=$(link_point "$P")
 		commit=$(point_commit "$POINT")
 	fi
-	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit") || exit
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit")
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/arch-$NAME
 }
 

@@ -119,6 +119,19 @@ run "$points" start 3
 like "$STATUS $ERR" "^1 .*bisect is under way" "in the middle of a bisect make point refuses"
 u bisect reset > /dev/null 2>&1
 
+# A disk that is full while git writes the worktree.
+mkdir "$dir/bin"
+cat > "$dir/bin/git" << END
+#!/bin/bash
+[[ " \$* " != *linux.tmp*" checkout "* ]] || { echo "error: unable to write file Makefile: No space left on device" >&2; exit 128; }
+exec $(command -v git) "\$@"
+END
+chmod +x "$dir/bin/git"
+PATH=$dir/bin:$PATH run "$top/uml/kernel.sh" 4 fast
+like "$STATUS $ERR" "No space left" "a worktree that cannot be written is an error"
+[[ $STATUS -ne 0 && $ERR != *"worktree ready"* && ! -e $UMLAB_BUILD/points/4/linux ]]
+ok $? "and half of it is not taken for a whole one" "$STATUS $ERR"
+
 # PATCHES= and LINUX=
 u format-patch -q -1 "$mine" --stdout > "$dir/mine.mbox"
 sed 's/^ config/ confog/; s/^ 	bool/ 	bowl/; s/^ 	help/ 	halp/; s/^ endmenu/ nomenu/; s/^index .*//' "$dir/mine.mbox" > "$dir/wrong.mbox"
