@@ -35,8 +35,11 @@ boot() {
 	[ "$cpus" -le "$MAX_CPUS" ] || cpus=$MAX_CPUS
 	# Before qemu does it, which may be later than we look.
 	: >"$log"
-	"${DIE_WITH_US[@]}" "${QEMU[@]}" -smp "$cpus" -net none -nographic -no-reboot -kernel "$image" -initrd "$initrd" \
-		-append "console=$CONSOLE printk.devkmsg=on panic=-1 $*" </dev/null >"$log" 2>&1 &
+	(
+		let_go_of_locks
+		exec "${DIE_WITH_US[@]}" "${QEMU[@]}" -smp "$cpus" -net none -nographic -no-reboot -kernel "$image" -initrd "$initrd" \
+			-append "console=$CONSOLE printk.devkmsg=on panic=-1 $*" </dev/null >"$log" 2>&1
+	) &
 	QEMU_PID=$!
 	while kill -0 $QEMU_PID 2>/dev/null; do
 		if grep -aq 'umlab: end' "$log"; then

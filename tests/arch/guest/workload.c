@@ -147,7 +147,7 @@ static void tables(void)
 static void upper(void)
 {
 	const size_t span = pmd * (page / sizeof(long));
-	char *p = map(NULL, SPANS * span);
+	char *base = map(NULL, SPANS * span + pmd), *p = aligned(base);
 	long before = vmpte();
 
 	for (size_t at = 0; at < SPANS * span; at += span) {
@@ -156,7 +156,7 @@ static void upper(void)
 		dontneed(p + at, span);
 	}
 	say("umlab: upper spans=%d vmpte_before=%ld vmpte_after=%ld tainted=%ld", SPANS, before, vmpte(), tainted());
-	munmap(p, SPANS * span);
+	munmap(base, SPANS * span + pmd);
 }
 
 static unsigned char pattern(size_t at)
