@@ -7,7 +7,7 @@ make_init() {
 	local start=$ARCH_DIR/$NAME/start.s
 	[ -f "$start" ] || start=
 	[ -z "$USER_OBJECTS" ] || start+=" $(printf "$1/%s " $USER_OBJECTS)"
-	"$USER_COMPILER" -Os -Wall -Wextra -Wno-unused-result -static -nostdlib -fno-asynchronous-unwind-tables -fno-stack-protector -fno-ident \
+	"$USER_COMPILER" -Os -Wall -Wextra -Wno-unused-result -static -nostdlib -Wl,-z,noexecstack -fno-asynchronous-unwind-tables -fno-stack-protector -fno-ident \
 		-I "$1/usr/include" -include "$1/source/tools/include/nolibc/nolibc.h" -o "$3" "$ROOT/tests/arch/guest/$2.c" $start -lgcc
 }
 
