@@ -12,7 +12,7 @@ TESTS_GDB_PROGRAMS := $(notdir $(basename $(wildcard tests/gdb/*.c))) user-pie u
 # Without a point asked for: with the series and its mends, and before both what differs there.
 TESTS_POINTS := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),$(P),fixed base)
 # Then also the tests that must fail (known-bugs.txt), at the point that has the bugs.
-TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series)
+TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINUX)$(PATCHES),,series base)
 # The host suites of gdb want debug kernels, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
 TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
