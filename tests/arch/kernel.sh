@@ -8,7 +8,6 @@
 # date is not built again.
 . "$(dirname "$0")/../../uml/lib.sh"
 . "$UML_DIR/git.sh"
-. "$UML_DIR/worktree.sh"
 . "$UML_DIR/kconfig.sh"
 . "$UML_DIR/make.sh"
 . "$ROOT/tests/arch/lib.sh"

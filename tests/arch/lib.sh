@@ -16,6 +16,7 @@
 #   SUITES                suites of tests/guest that run there, too
 #   PMD_KB                what one PTE table maps, in KiB
 
+. "$UML_DIR/worktree.sh"
 # The host tests have architectures of their own.
 ARCH_DIR=${UMLAB_ARCH_DIR:-$ROOT/tests/arch}
 
@@ -34,7 +35,7 @@ arch_packages() {
 # arch_point P: dies unless it is a point that other architectures have.
 arch_point() {
 	[ "$1" != work ] || usage "P=work: other architectures have points only: keep your edits as a patch ('git format-patch') and see PATCHES= of make kernel"
-	case " base 1 2 3 4 5 6 7 8 v3 series fixed " in *" $1 "*) ;; *) usage "P=$1: no such point: see 'make points'" ;; esac
+	check_name "$1"
 }
 
 # load_arch NAME: sets NAME and what its file says.

@@ -36,7 +36,6 @@ done
 [ -z "$DOCS" ] || [ "${#WANTED[@]} $WANTED_POINTS" = "0 base v3 series" ] || usage "--docs: takes no names and no points: the table is of all"
 [ ${#WANTED[@]} -gt 0 ] || WANTED=($(arch_names))
 
-trap end_qemu EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
