@@ -55,6 +55,8 @@ whole()
 # start ARG...: umrun in the background, the same otherwise; sets PID.
 start()
 {
+	# Now: the shell in the background opens it later, and until_said() would find what the last program said.
+	: >"$dir/out"
 	"$umrun" --kernel "$kernel" --log "$dir/log" "$@" >"$dir/out" 2>"$dir/err" </dev/null &
 	PID=$!
 }
