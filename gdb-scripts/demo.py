@@ -29,6 +29,7 @@ gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
 
 # pylint: disable=wrong-import-position
 from umlab import gather, mm, page, pagetable, rcu, sched, source  # noqa: E402
+from umlab.machines import uml  # noqa: E402
 from umlab.session import Failure, Session, StopIf, fail  # noqa: E402
 
 COMM = os.environ.get("UMLAB_DEMO_COMM", "ptworkload")
@@ -114,7 +115,7 @@ def see_removal(session):
     ptdesc = pagetable.ptdesc_of(facts["pmd_before"])
     facts.update(pfn=pagetable.pfn(facts["pmd_before"]), table=table, ptdesc=int(ptdesc),
                  pgtables_bytes=mm.pgtables_bytes(space))
-    say(f"The PMD at {pmd:#x}, for {start:#x}-{start + pagetable.PMD_SIZE - 1:#x}:")
+    say(f"The PMD at {pmd:#x}, for {start:#x}-{start + uml.PMD_SIZE - 1:#x}:")
     for when in ("before", "after"):
         value = facts[f"pmd_{when}"]
         say(f"  {when:7} {value:#012x}  {pagetable.describe(value)}")
@@ -200,7 +201,7 @@ def table_start(frame):
     """Return the first address (int) that the table served, from zap_pte_range() above @frame."""
     start = source.variable(source.find(frame, "zap_pte_range"), "start")
     check(start is not None, "zap_pte_range's `start` is optimized out: is this F=debug?")
-    return start & ~(pagetable.PMD_SIZE - 1)
+    return start & ~(uml.PMD_SIZE - 1)
 
 
 def tell_stop(frame, way, before=1):

@@ -21,7 +21,7 @@ CASES = (
     ("PROT_NONE counts as present", pagetable.is_present(0x10), True),
     ("a swap entry is neither none nor present",
      (pagetable.is_none(0x800), pagetable.is_present(0x800)), (False, False)),
-    ("the index into a PMD table", pagetable.index(pagetable.PMD_SHIFT, 0x40200000), 1),
+    ("the index into a PMD table", pagetable.index(pagetable.Entry("pmd", 0, 0), 0x40200000), 1),
 )
 
 failed = 0

@@ -13,6 +13,7 @@ import gdb
 
 from . import lists, mm as mms, page, pagetable, sched, swap
 from .broken import Broken
+from .machines import uml
 
 # What an entry of a PTE table can be, in the order in which they are shown.
 KINDS = ("present", "protnone", "swap", "marker", "special", "none")
@@ -20,7 +21,7 @@ KINDS = ("present", "protnone", "swap", "marker", "special", "none")
 # So many broken entries are told; a table full of garbage has more.
 CORRUPT_MAX = 16
 
-_TABLE = struct.Struct(f"<{pagetable.ENTRIES}Q")
+_TABLE = struct.Struct(f"<{uml.ENTRIES}Q")
 
 Node = namedtuple("Node", "level address start end kinds")
 Node.__doc__ = """One table: level (str, "pud", "pmd" or "pte") of its entries, address (int, the
@@ -52,7 +53,7 @@ class Census:
 
     def size(self):
         """Return the size (int, bytes) of all tables but the PGD, as VmPTE would count them."""
-        return len(self.nodes) * page.PAGE_SIZE
+        return len(self.nodes) * uml.PAGE_SIZE
 
     def counted(self):
         """Return what the kernel counts (int, bytes) for the same tables: mm_pgtables_bytes()."""
@@ -61,7 +62,7 @@ class Census:
 
 def is_empty(node):
     """Return whether all entries of @node (Node) are none, NEEDSYNC or not."""
-    return node.kinds["none"] == pagetable.ENTRIES
+    return node.kinds["none"] == uml.ENTRIES
 
 
 class Frames:
@@ -79,7 +80,7 @@ class Frames:
         """Return why page frame @frame (int) can't be a table that comes next (str), None if it can."""
         if not 0 <= frame < len(self.types):
             return "which does not exist"
-        if self.base + (frame << page.PAGE_SHIFT) in self.reached:
+        if self.base + (frame << uml.PAGE_SHIFT) in self.reached:
             return "a table that was reached before"
         if self.types[frame] != self.table:
             return "which is no page table"
@@ -89,7 +90,7 @@ class Frames:
         """Return the addresses (list of int) of all tables that no census has come to."""
         found, at = [], self.types.find(self.table)
         while at >= 0:
-            where = self.base + (at << page.PAGE_SHIFT)
+            where = self.base + (at << uml.PAGE_SHIFT)
             if where not in self.reached:
                 found.append(where)
             at = self.types.find(self.table, at + 1)
@@ -111,7 +112,7 @@ def census(mm, start=0, end=None, frames=None):
     found = Census(mm, start == 0 and end == limit)
     frames = frames or Frames()
     if not is_kernel(mm):
-        why = frames.why_no_table((found.pgd - frames.base) >> page.PAGE_SHIFT)
+        why = frames.why_no_table((found.pgd - frames.base) >> uml.PAGE_SHIFT)
         if why:
             found.corrupt.append(Corrupt("mm", int(mm["pgd"].address), 0, f"its PGD is in a page frame {why}"))
             return found
@@ -131,8 +132,8 @@ def limit_of(mm):
     A user's PGD has copies of the kernel's entries above (pgd_alloc()).
     """
     if is_kernel(mm):
-        return 1 << pagetable.ADDRESS_BITS
-    return int(gdb.parse_and_eval("task_size")) or 1 << pagetable.ADDRESS_BITS
+        return 1 << uml.ADDRESS_BITS
+    return int(gdb.parse_and_eval("task_size")) or 1 << uml.ADDRESS_BITS
 
 
 class _Walker:
@@ -145,10 +146,10 @@ class _Walker:
 
     def below(self, table, depth, base):
         """Follow the entries of the table at @table, whose level is LEVELS[@depth], serving @base on."""
-        level, shift = pagetable.LEVELS[depth]
+        level, shift = uml.LEVELS[depth]
         for number, value in enumerate(self._entries(table)):
             first = base + (number << shift)
-            if not value & ~pagetable.NEEDSYNC or first >= self._span[1] or first + (1 << shift) <= self._span[0]:
+            if not value & ~uml.NEEDSYNC or first >= self._span[1] or first + (1 << shift) <= self._span[0]:
                 continue
             if len(self._found.corrupt) >= CORRUPT_MAX:
                 return
@@ -156,19 +157,19 @@ class _Walker:
             if why:
                 self._found.corrupt.append(Corrupt(level, table + 8 * number, first, why))
             else:
-                self._enter(self._frames.base + (pagetable.pfn(value) << page.PAGE_SHIFT), depth + 1, first, shift)
+                self._enter(self._frames.base + (pagetable.pfn(value) << uml.PAGE_SHIFT), depth + 1, first, shift)
 
     def _enter(self, table, depth, first, shift):
         self._frames.reached.add(table)
-        level = pagetable.LEVELS[depth][0]
-        leaf = depth + 1 == len(pagetable.LEVELS)
+        level = uml.LEVELS[depth][0]
+        leaf = depth + 1 == len(uml.LEVELS)
         kinds = self._count(self._entries(table), leaf)
         self._found.nodes.append(Node(level, table, first, first + (1 << shift), kinds))
         if not leaf:
             self.below(table, depth, first)
 
     def _entries(self, table):
-        return _TABLE.unpack(self._read(table, page.PAGE_SIZE))
+        return _TABLE.unpack(self._read(table, uml.PAGE_SIZE))
 
     def _count(self, values, leaf):
         """Return how many of @values are of which of KINDS (Counter)."""
@@ -181,7 +182,7 @@ class _Walker:
 
     def _wrong(self, value):
         """Return why the upper entry @value can't be followed (str), None if it can."""
-        if not value & pagetable.PRESENT:
+        if not value & uml.PRESENT:
             return f"{value:#x} is neither none nor present"
         frame = pagetable.pfn(value)
         why = self._frames.why_no_table(frame)
@@ -196,11 +197,11 @@ def kind(value, devices):
     >>> kind(0xa0b1e1, 28), kind(0x2, 28), kind(0x23e2, 28)
     ('present', 'none', 'marker')
     """
-    if value & pagetable.PRESENT:
+    if value & uml.PRESENT:
         return "present"
-    if not value & ~pagetable.NEEDSYNC:
+    if not value & ~uml.NEEDSYNC:
         return "none"
-    if value & pagetable.PROTNONE:
+    if value & uml.PROTNONE:
         return "protnone"
     if swap.is_marker(value):
         return "marker"
@@ -209,9 +210,9 @@ def kind(value, devices):
 
 def kind_of_upper(value):
     """Return "none" or "present" (str) for the upper entry @value (int); what is neither is "special"."""
-    if not value & ~pagetable.NEEDSYNC:
+    if not value & ~uml.NEEDSYNC:
         return "none"
-    return "present" if value & pagetable.PRESENT else "special"
+    return "present" if value & uml.PRESENT else "special"
 
 
 # ---- struct page of all memory ----

@@ -28,6 +28,7 @@ import gdb
 
 from . import mm, sched
 from .broken import Broken
+from .machines import machine
 
 Argument = namedtuple("Argument", "name parse default", defaults=(None,))
 Argument.__doc__ = """One argument of a command.
@@ -56,6 +57,8 @@ class Command(gdb.Command):
 
     name = None
     arguments = ()
+    #: Whether it needs UML: host processes, UML's stacks, its page tables in detail.
+    only_uml = False
 
     def __init__(self):
         super().__init__(self.name, gdb.COMMAND_DATA)
@@ -69,8 +72,14 @@ class Command(gdb.Command):
         """gdb calls this with what was typed behind the command's name."""
         with at_kernel(self.name):
             need_debug()
+            self.need_machine()
             need_process()
             self.run(*self.parse(split(text)))
+
+    def need_machine(self):
+        """Raise a Problem if the command works on UML only, and this is another machine."""
+        if self.only_uml and machine().name != "uml":
+            raise Problem("machine", machine().name, "works on UML only; pt-walk, mg-show, rcu-tables and pt-break work here")
 
     def parse(self, words):
         """Return the values (list) of the arguments in @words (list of str), defaults included."""

@@ -26,6 +26,7 @@ from collections import namedtuple
 import gdb
 
 from . import pagetable, source
+from .machines import machine, uml
 from .probe import PROBE
 
 KINDS = ("allocated", "populated", "emptied", "taken-out", "batched", "alone", "rcu", "freed")
@@ -74,7 +75,7 @@ def has_table_batches():
 
 def knows_machine():
     """Return whether umlab can tell a table from the PMD entry that points to it: on UML."""
-    return all(gdb.lookup_global_symbol(name) is not None for name in ("uml_physmem", "mem_map"))
+    return machine().name == "uml"
 
 
 def known(function):
@@ -207,7 +208,7 @@ def level(at):
         return None, None
     name = frame.name().partition(".")[0]
     start = source.variable(frame, "start" if name != "free_pte_range" else "addr")
-    return LEVELS[name], None if start is None else start & ~(pagetable.PMD_SIZE - 1)
+    return LEVELS[name], None if start is None else start & ~(machine().pte_table_span() - 1)
 
 
 # What each place tells.
@@ -249,7 +250,7 @@ def _reclaimed(at, how):
 def _unmapped(at):
     tlb, pmd = at.value("tlb"), at.number("pmd")
     table = PROBE.table_in(pmd)
-    details = {"mm": int(tlb["mm"]), "pmd": pmd, "address": at.number("addr") & ~(pagetable.PMD_SIZE - 1),
+    details = {"mm": int(tlb["mm"]), "pmd": pmd, "address": at.number("addr") & ~(uml.PMD_SIZE - 1),
                "entries": PROBE.entries_in(table)}
     return [Fact("taken-out", "unmap", table, details)]
 

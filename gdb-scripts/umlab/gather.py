@@ -10,6 +10,7 @@ from collections import namedtuple
 import gdb
 
 from . import lists, page, pagetable, source, stack
+from .broken import Broken
 
 # Flags in the low bits of an encoded page (include/linux/mm_types.h).
 _DELAY_RMAP, _NR_PAGES_NEXT, _ENCODED_BITS = 1, 2, 3
@@ -53,7 +54,7 @@ def tables(batch):
 def max_tables():
     """Return how many tables (int) fit into one batch: MAX_TABLE_BATCH."""
     size = gdb.lookup_type("struct mmu_table_batch").sizeof
-    return (page.PAGE_SIZE - size) // gdb.lookup_type("unsigned long").sizeof
+    return (page.size() - size) // gdb.lookup_type("unsigned long").sizeof
 
 
 def batch_of(rcu_head):
@@ -216,7 +217,7 @@ def _bundle(tlb):
 
 def _max_pages(kind):
     """Room of a chained batch, a page of its own: MAX_GATHER_BATCH."""
-    return (page.PAGE_SIZE - kind.target().sizeof) // gdb.lookup_type("unsigned long").sizeof
+    return (page.size() - kind.target().sizeof) // gdb.lookup_type("unsigned long").sizeof
 
 
 def pages_of(batch):
@@ -268,19 +269,18 @@ def levels(tlb, frame=None):
     return [table for _, _, table in cleared(tlb) if table] or ["PTE", "PMD", "PUD"]
 
 
-def entries_left(ptdesc):
-    """Return how many entries (int) of the table of @ptdesc (int, address of its ptdesc) are not none.
+def entries_left(removed):
+    """Return how many entries (int) of the table @removed (machines.base.Removed) are not none.
 
-    None if there is no page behind it, or this machine's memory isn't known.
+    None if this machine's memory isn't known, or can't be read there.
     """
-    frame = page.frame_of(ptdesc)
-    if frame is None:
+    if removed.table is None or not removed.entries:
         return None
     try:
-        values = pagetable.entries(page.phys_to_virt(frame << page.PAGE_SHIFT))
-    except gdb.error:
+        values = pagetable.entries(removed.table, removed.entries)
+        return sum(not pagetable.is_none(value) for value in values)
+    except (gdb.error, Broken):
         return None
-    return sum(not pagetable.is_none(value) for value in values)
 
 
 def tables_among(pages):

@@ -16,8 +16,9 @@ import gdb
 
 from . import census, lists, page, pagetable, stub, swap
 from .broken import Broken
+from .machines import uml
 
-_PAGE = page.PAGE_SIZE
+_PAGE = uml.PAGE_SIZE
 
 # enum stub_syscall_type (arch/um/include/shared/skas/stub-data.h).
 _MMAP, _MUNMAP = 1, 2
@@ -153,7 +154,7 @@ def host_pieces(mm, start, end):
         if low >= high:
             continue
         ours = line.file == memory
-        frame = line.offset + low - line.start >> page.PAGE_SHIFT if ours else None
+        frame = line.offset + low - line.start >> uml.PAGE_SHIFT if ours else None
         pieces.append(Piece(low, high, Mapping(frame, line.perms[:3], "" if ours else line.name)))
     return pid, pieces
 
@@ -206,7 +207,7 @@ def _queue(mm, length):
         piece = Piece(start, start + int(call["length"]), None)
         if kind == _MMAP:
             ours = _fd(mm, int(call["fd"])) == memory
-            frame = int(call["offset"]) >> page.PAGE_SHIFT if ours else None
+            frame = int(call["offset"]) >> uml.PAGE_SHIFT if ours else None
             piece = piece._replace(mapping=Mapping(frame, _perms(int(call["prot"])), "" if ours else "another file"))
         if kind in (_MMAP, _MUNMAP) and piece.start < piece.end:
             found.append(piece)
@@ -263,7 +264,7 @@ def _continues(last, found):
     """
     if last[2:4] != found[2:4] or last[5:] != found[5:] or found.needsync and found.level != "pte":
         return False
-    return last.frame is None or found.frame == last.frame + (last.end - last.start >> page.PAGE_SHIFT)
+    return last.frame is None or found.frame == last.frame + (last.end - last.start >> uml.PAGE_SHIFT)
 
 
 class _Reader:
@@ -277,26 +278,26 @@ class _Reader:
 
     def below(self, table, depth, base):
         """Yield the Entries of the table at @table, whose level is LEVELS[@depth], that serves @base on."""
-        level, shift = pagetable.LEVELS[depth]
+        level, shift = uml.LEVELS[depth]
         self._seen.add(table)
         values = pagetable.entries(table)
         first = max(0, self._start - base >> shift)
-        last = min(pagetable.ENTRIES, -(base - self._end >> shift))
+        last = min(uml.ENTRIES, -(base - self._end >> shift))
         for number in range(first, last):
             value, at = values[number], base + (number << shift)
             low, high = max(at, self._start), min(at + (1 << shift), self._end)
             if level == "pte":
                 yield self._leaf(value, low, high)
-            elif not value & ~pagetable.NEEDSYNC:
+            elif not value & ~uml.NEEDSYNC:
                 yield Entries(low, high, level, "none", None, NOTHING, NOTHING, pagetable.needsync(value))
             else:
                 yield from self._follow(value, depth, at, low, high)
 
     def _follow(self, value, depth, at, low, high):
         frame = pagetable.pfn(value)
-        table = self._base + (frame << page.PAGE_SHIFT)
-        if not value & pagetable.PRESENT or frame >= self._frames or table in self._seen:
-            yield Entries(low, high, pagetable.LEVELS[depth][0], "corrupt", None, NOTHING, NOTHING, False)
+        table = self._base + (frame << uml.PAGE_SHIFT)
+        if not value & uml.PRESENT or frame >= self._frames or table in self._seen:
+            yield Entries(low, high, uml.LEVELS[depth][0], "corrupt", None, NOTHING, NOTHING, False)
         else:
             yield from self.below(table, depth + 1, at)
 
@@ -316,12 +317,12 @@ def permissions(value):
     >>> permissions(0xa0b0e1)
     ('r-x', 'rwx')
     """
-    if value & pagetable.PROTNONE:
+    if value & uml.PROTNONE:
         return NOTHING, NOTHING
-    full = "rwx" if value & pagetable.RW else "r-x"
-    if not value & pagetable.ACCESSED:
+    full = "rwx" if value & uml.RW else "r-x"
+    if not value & uml.ACCESSED:
         return "--x", full
-    return full if value & pagetable.DIRTY else "r-x", full
+    return full if value & uml.DIRTY else "r-x", full
 
 
 # ---- side by side ----
@@ -346,7 +347,7 @@ def stale_pages(mm):
 
 def pages_of(found):
     """Return the number (int) of pages in @found (Range)."""
-    return found.end - found.start >> page.PAGE_SHIFT
+    return found.end - found.start >> uml.PAGE_SHIFT
 
 
 def count(ranges):
@@ -416,7 +417,7 @@ def _mapping(piece, address):
     if piece is None or piece.mapping is None:
         return None
     frame = piece.mapping.frame
-    return piece.mapping._replace(frame=frame + (address - piece.start >> page.PAGE_SHIFT)) if frame is not None \
+    return piece.mapping._replace(frame=frame + (address - piece.start >> uml.PAGE_SHIFT)) if frame is not None \
         else piece.mapping
 
 
@@ -424,7 +425,7 @@ def wanted(entry, address):
     """Return what um_tlb_sync() would map (Mapping or None) for @address (int) in @entry (Entries)."""
     if entry.frame is None:
         return None
-    return Mapping(entry.frame + (address - entry.start >> page.PAGE_SHIFT), entry.perms, "")
+    return Mapping(entry.frame + (address - entry.start >> uml.PAGE_SHIFT), entry.perms, "")
 
 
 def sync(entry, address, marked, whole):
@@ -443,7 +444,7 @@ def sync(entry, address, marked, whole):
     inside = marked[0] <= address < marked[1]
     if entry.level == "pte":
         return inside, "" if inside else "kept"
-    size = 1 << dict(pagetable.LEVELS)[entry.level]
+    size = 1 << dict(uml.LEVELS)[entry.level]
     first = address & -size
     if not (marked[0] < first + size and marked[1] > first):
         return False, "kept"
@@ -540,7 +541,7 @@ def _frames(steps, which):
     if first is None:
         return ""
     start = steps[0]
-    straight = all(steps[at + 2][which] == first + (steps[at] - start >> page.PAGE_SHIFT)
+    straight = all(steps[at + 2][which] == first + (steps[at] - start >> uml.PAGE_SHIFT)
                    for at in range(0, len(steps), 3))
     if steps[-2] - start <= _PAGE:
         return hex(first)
@@ -553,7 +554,7 @@ def kernel_words(entry, frames):
     if entry.kind == "corrupt":
         return f"corrupt {entry.level} entry"
     if entry.kind == "none" and entry.level != "pte":
-        names = [name for name, _ in pagetable.LEVELS]
+        names = [name for name, _ in uml.LEVELS]
         return f"no {names[names.index(entry.level) + 1].upper()} table{sync_}"
     if entry.frame is None:
         return entry.kind + sync_

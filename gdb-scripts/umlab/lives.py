@@ -18,9 +18,10 @@ from collections import Counter, deque, namedtuple
 
 import gdb
 
-from . import events, page, rcu, source
+from . import events, rcu, source
 from .files import whole_file
 from .events import At
+from .machines import uml
 from .probe import PROBE, Stacks
 
 FORMAT, VERSION = "umlab pt-life", 1
@@ -277,9 +278,9 @@ class Recorder:
         The address of a ptdesc, one in a table page, a page frame number or
         a user address that a table serves; the first of these that fits any.
         """
-        span = 1 << page.PAGE_SHIFT + 9
+        span = 1 << uml.PAGE_SHIFT + 9
         for fits in (lambda life: life.table == where,
-                     lambda life: life.page is not None and 0 <= where - life.page < page.PAGE_SIZE,
+                     lambda life: life.page is not None and 0 <= where - life.page < uml.PAGE_SIZE,
                      lambda life: life.frame == where,
                      lambda life: life.address is not None and 0 <= where - life.address < span):
             found = [life for life in self.lives.values() if fits(life)]
@@ -298,7 +299,7 @@ class Recorder:
             yield json.dumps(_as_json(event, life))
 
     def _header(self):
-        return {"format": FORMAT, "version": VERSION, "kernel": _banner(), "page_size": page.PAGE_SIZE,
+        return {"format": FORMAT, "version": VERSION, "kernel": _banner(), "page_size": uml.PAGE_SIZE,
                 "tick_ms": _tick_ms(), "runs": self.run, "lives": len(self.lives), "events": self.count,
                 "dropped_lives": self.dropped_lives, "dropped_events": self.dropped_events,
                 "unread": dict(self.unread)}

@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Physical memory: page frames, their addresses and their struct page.
-
-UML keeps its physical memory in one file, mapped at uml_physmem, and has
-one flat array of struct page (arch/um/include/asm/page.h, FLATMEM).
-"""
+"""Physical memory: page frames, their addresses and their struct page."""
 
 import gdb
 
 from . import lists
-
-PAGE_SHIFT = 12
-PAGE_SIZE = 1 << PAGE_SHIFT
+from .machines import machine
 
 # The low bits of a page's mapping (include/linux/page-flags.h), which are macros there.
 _FOLIO_MAPPING_ANON = 1
@@ -20,44 +14,48 @@ _FOLIO_MAPPING_FLAGS = 3
 NO_TYPE = 0xFF
 
 
+def size():
+    """Return how many bytes (int) a page has: PAGE_SIZE."""
+    return machine().page_size()
+
+
 def phys_to_virt(phys):
     """Return the kernel's address (int) of physical address @phys (int): __va().
 
     >>> hex(phys_to_virt(0xa0b000))
     '0x60a0b000'
     """
-    return int(gdb.parse_and_eval("uml_physmem")) + phys
+    return machine().phys_to_virt(phys)
 
 
 def virt_to_phys(virt):
     """Return the physical address (int) of kernel address @virt (int): __pa()."""
-    return virt - int(gdb.parse_and_eval("uml_physmem"))
+    return machine().virt_to_phys(virt)
 
 
 def pfn_to_page(pfn):
     """Return the struct page * of page frame @pfn (int)."""
-    return gdb.parse_and_eval("mem_map") + pfn
+    kind = gdb.lookup_type("struct page")
+    return gdb.Value(machine().first_page() + pfn * kind.sizeof).cast(kind.pointer())
 
 
 def page_to_pfn(page):
     """Return the page frame number (int) of @page (struct page *, or its address)."""
-    mem_map = gdb.parse_and_eval("mem_map")
-    return (int(page) - int(mem_map)) // mem_map.type.target().sizeof
+    return (int(page) - machine().first_page()) // gdb.lookup_type("struct page").sizeof
 
 
 def is_flat():
-    """Return whether all struct pages are in one array, mem_map, as on UML (FLATMEM)."""
-    return gdb.lookup_global_symbol("mem_map") is not None
+    """Return whether all struct pages are in one array, as on UML (FLATMEM) or in a vmemmap."""
+    return machine().is_flat()
 
 
 def frame_of(page):
     """Return the page frame number (int) of @page (struct page * or ptdesc *, or its address), checked.
 
-    None if no struct page of this kernel is there, or if this memory model has no mem_map.
+    None if no struct page of this kernel is there, or if this memory model has no such array.
     """
     try:
-        mem_map = gdb.parse_and_eval("mem_map")
-        frame, rest = divmod(int(page) - int(mem_map), mem_map.type.target().sizeof)
+        frame, rest = divmod(int(page) - machine().first_page(), gdb.lookup_type("struct page").sizeof)
         return frame if rest == 0 and is_frame(frame) else None
     except gdb.error:
         return None
@@ -94,8 +92,8 @@ def type_name(page):
 
 
 def is_frame(pfn):
-    """Return whether there is a page frame @pfn (int): pfn_valid()."""
-    return 0 <= pfn < int(gdb.parse_and_eval("max_mapnr"))
+    """Return whether there is a page frame @pfn (int): pfn_valid(), but for holes."""
+    return machine().is_frame(pfn)
 
 
 def head_of(page):

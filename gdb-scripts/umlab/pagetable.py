@@ -1,63 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Page tables of UML on x86-64: four levels, 512 entries each.
-
-The bits are UML's own, not the processor's (arch/um/include/asm/pgtable.h):
-the host's tables do the work, UML's say what the host should map.
-"""
+"""Page tables, as the machine has them that the kernel is built for: walks, tables, entries in words."""
 
 from collections import namedtuple
 
-import gdb
-
-from . import page, swap
+from . import lists, page, swap
 from .broken import Broken
-
-PRESENT = 0x001
-NEEDSYNC = 0x002
-PROTNONE = 0x010
-RW = 0x020
-USER = 0x040
-ACCESSED = 0x080
-DIRTY = 0x100
-
-FLAGS = ((PRESENT, "present"), (PROTNONE, "protnone"), (RW, "rw"),
-         (USER, "user"), (ACCESSED, "accessed"), (DIRTY, "dirty"),
-         (NEEDSYNC, "needsync"))
-
-ENTRIES = 512
-PMD_SHIFT = 21
-PMD_SIZE = 1 << PMD_SHIFT
-ADDRESS_BITS = 48
-
-# (name, bit of the address from which this level takes its index)
-LEVELS = (("pgd", 39), ("pud", 30), ("pmd", PMD_SHIFT), ("pte", page.PAGE_SHIFT))
+from .machines import machine
 
 Entry = namedtuple("Entry", "level address value")
 Entry.__doc__ = "One step of a walk: level (str), address of the entry (int), its value (int)."
 
 
 def is_none(value):
-    """Return whether the entry @value (int) maps nothing: pmd_none(), pte_none().
-
-    NEEDSYNC alone is still none: it only tells um_tlb_sync() that the host
-    may have mappings left to drop.
-    """
-    return value & ~NEEDSYNC == 0
+    """Return whether the entry @value (int) maps nothing: pmd_none(), pte_none()."""
+    return machine().is_none(value)
 
 
 def is_present(value):
     """Return whether the entry @value (int) points to a table or a page."""
-    return bool(value & (PRESENT | PROTNONE))
+    return machine().is_present(value)
+
+
+def is_leaf(step):
+    """Return whether @step (Entry, present) maps a page: a PTE, or a huge page above."""
+    return machine().is_leaf(step.level, step.value)
 
 
 def needsync(value):
-    """Return whether the host still has to be told of the entry @value (int)."""
-    return bool(value & NEEDSYNC)
+    """Return whether the host still has to be told of the entry @value (int), on UML."""
+    return machine().pending(value) != ""
 
 
-def pfn(value):
-    """Return the page frame number (int) in the entry @value (int)."""
-    return value >> page.PAGE_SHIFT
+def pfn(value, level="pte"):
+    """Return the page frame number (int) in the present entry @value (int) of @level (str)."""
+    here = machine()
+    return here.phys_of(level, value) >> here.page_shift()
 
 
 def flags(value):
@@ -66,56 +43,66 @@ def flags(value):
     >>> flags(0xa0b1e1)
     ['present', 'rw', 'user', 'accessed', 'dirty']
     """
-    return [name for bit, name in FLAGS if value & bit]
+    return machine().flags(value)
 
 
-def describe(value):
-    """Return the entry @value (int) in words.
+def describe(value, level="pte"):
+    """Return the entry @value (int) of @level (str) in words.
 
     >>> describe(0xa0b1e1)
     'present rw user accessed dirty, pfn 0xa0b'
     >>> describe(2)
     'none, needsync'
     """
-    sync = ", needsync" if needsync(value) else ""
+    pending = machine().pending(value)
+    sync = f", {pending}" if pending else ""
     if is_none(value):
         return "none" + sync
     if not is_present(value):
         return swap.describe(value) + sync
-    return f"{' '.join(flags(value))}, pfn {pfn(value):#x}"
+    return f"{' '.join(flags(value))}, pfn {pfn(value, level):#x}"
 
 
-def index(level_shift, address):
-    """Return which of the 512 entries (int) serves @address at the level of @level_shift."""
-    return address >> level_shift & (ENTRIES - 1)
+def address_bits():
+    """Return how many bits (int) of an address the page tables cover."""
+    top = machine().levels()[0]
+    return top.shift + top.bits
+
+
+def index(step, address):
+    """Return which entry (int) of its table @step (Entry) of the walk of @address is."""
+    level = next(level for level in machine().levels() if level.name == step.level)
+    return _index(level, address)
+
+
+def _index(level, address):
+    return address >> level.shift & (1 << level.bits) - 1
 
 
 def read_entry(address):
     """Return the value (int) of the table entry, of any level, at kernel @address (int)."""
-    memory = gdb.selected_inferior().read_memory(address, 8)
-    return int.from_bytes(memory.tobytes(), "little")
+    return lists.words(address, 1, machine().order)[0]
 
 
-def entries(table):
-    """Return the 512 values (list of int) of the table at kernel address @table (int)."""
-    memory = gdb.selected_inferior().read_memory(table, page.PAGE_SIZE).tobytes()
-    return [int.from_bytes(memory[i:i + 8], "little") for i in range(0, page.PAGE_SIZE, 8)]
+def entries(table, count=None):
+    """Return the values (list of int) of the @count entries (default: a page's) of the table at kernel address @table (int)."""
+    return lists.words(table, count or page.size() // machine().ENTRY, machine().order)
 
 
-def table_of(value):
-    """Return the kernel's address (int) of the table that the entry @value (int) points to."""
-    return page.phys_to_virt(pfn(value) << page.PAGE_SHIFT)
+def table_of(value, level="pmd"):
+    """Return the kernel's address (int) of the table that the entry @value (int) of @level (str) points to."""
+    return page.phys_to_virt(machine().phys_of(level, value))
 
 
-def ptdesc_of(value):
-    """Return the struct ptdesc * of the table that the entry @value (int) points to."""
-    return page.pfn_to_ptdesc(pfn(value))
+def ptdesc_of(value, level="pmd"):
+    """Return the struct ptdesc * of the page that holds the table which the entry @value (int) of @level (str) points to."""
+    return page.pfn_to_ptdesc(pfn(value, level))
 
 
 def walk(mm, address):
     """Return the entries (list of Entry) that translate @address (int) in @mm (struct mm_struct *).
 
-    From the PGD down; the last one is the PTE, or the first that is not
+    From the PGD down; the last one is the PTE, that of a huge page, or the first that is not
     present.  Takes no lock: the kernel is stopped.
 
     >>> [step.level for step in walk(mm, 0x40000000)]
@@ -123,13 +110,12 @@ def walk(mm, address):
     """
     steps = []
     table = int(mm["pgd"])
-    for level, shift in LEVELS:
-        where = table + 8 * index(shift, address)
-        steps.append(Entry(level, where, read_entry(where)))
-        if not is_present(steps[-1].value):
+    for level in machine().levels():
+        where = table + machine().ENTRY * _index(level, address)
+        steps.append(Entry(level.name, where, read_entry(where)))
+        if not is_present(steps[-1].value) or is_leaf(steps[-1]):
             break
-        if level != "pte":
-            table = reaches(steps[-1])
+        table = reaches(steps[-1])
     return steps
 
 
@@ -140,19 +126,21 @@ def reaches(step):
     """
     if not is_present(step.value):
         return None
-    if not page.is_frame(pfn(step.value)):
+    frame = pfn(step.value, step.level)
+    if not page.is_frame(frame):
         raise Broken(f"{step.level} entry at {step.address:#x}: corrupt: "
-                           f"{step.value:#x} names page frame {pfn(step.value):#x}, which does not exist")
-    return table_of(step.value)
+                           f"{step.value:#x} names page frame {frame:#x}, which does not exist")
+    return table_of(step.value, step.level)
 
 
-def tables(mm, start=0, end=1 << ADDRESS_BITS):
-    """Yield the tables below the PGD of @mm (struct mm_struct *) that serve addresses in start..end.
+def tables(mm, start=0, end=None):
+    """Yield the tables below the PGD of @mm (struct mm_struct *) that serve addresses in start..end (default: all).
 
     Each is a Table, an upper one before those below it.  A table that is reached
     twice is corrupt: Broken, not an endless walk.
     """
     seen = {int(mm["pgd"])}
+    end = end if end is not None else 1 << address_bits()
     yield from _tables_below(int(mm["pgd"]), 0, 0, (start, end), seen)
 
 
@@ -162,18 +150,19 @@ first address that it serves), entry (Entry, the one that points to it)."""
 
 
 def _tables_below(table, depth, base, span, seen):
-    level, shift = LEVELS[depth]
+    levels = machine().levels()
+    here = levels[depth]
     start, end = span
-    for number, value in enumerate(entries(table)):
-        first = base + (number << shift)
-        if value & PRESENT == 0 or first >= end or first + (1 << shift) <= start:
+    for number, value in enumerate(entries(table, 1 << here.bits)):
+        first = base + (number << here.shift)
+        step = Entry(here.name, table + machine().ENTRY * number, value)
+        if not is_present(value) or is_leaf(step) or first >= end or first + (1 << here.shift) <= start:
             continue
-        step = Entry(level, table + 8 * number, value)
         below = reaches(step)
         if below in seen:
-            raise Broken(f"{level} entry at {step.address:#x}: corrupt: the table at "
+            raise Broken(f"{here.name} entry at {step.address:#x}: corrupt: the table at "
                                f"{below:#x} is in this address space twice")
         seen.add(below)
-        yield Table(LEVELS[depth + 1][0], below, first, step)
-        if depth + 2 < len(LEVELS):
+        yield Table(levels[depth + 1].name, below, first, step)
+        if depth + 2 < len(levels):
             yield from _tables_below(below, depth + 1, first, span, seen)

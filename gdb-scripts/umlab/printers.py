@@ -13,6 +13,7 @@ import gdb
 import gdb.printing
 
 from . import page, pagetable
+from .machines import uml
 
 # Entries of a list that are counted.  A structure has many lists: it is printed, not searched.
 COUNTED = 100
@@ -127,7 +128,7 @@ class Ptdesc(_WithFields):
         where = self.value.address
         frame = page.frame_of(where)
         words = "no page frame" if frame is None else \
-            f"pfn {frame:#x}, table at {page.phys_to_virt(frame << page.PAGE_SHIFT):#x}"
+            f"pfn {frame:#x}, table at {page.phys_to_virt(frame << uml.PAGE_SHIFT):#x}"
         return f"{words}, type {page.type_name(where)}, references {page.refcount(where)}"
 
 

@@ -9,6 +9,8 @@ directly.  What a run of the kernel changes is forgotten at its end.
 import gdb
 
 from . import gather, lists, page, pagetable, sched, source
+from .broken import Broken
+from .machines import machine, uml
 
 _COMM_LEN = 16  # TASK_COMM_LEN
 
@@ -86,6 +88,12 @@ class Probe:
 
     def frame(self, ptdesc):
         """Return the page frame number (int) of the table of @ptdesc (int), None where it can't be told."""
+        if machine().name != "uml":
+            try:
+                table = self.contents(ptdesc)
+                return None if table is None else page.virt_to_phys(table) >> machine().page_shift()
+            except Broken:
+                return None
         try:
             mem_map, size = self._frames()
         except gdb.error:
@@ -95,10 +103,12 @@ class Probe:
 
     def contents(self, ptdesc):
         """Return the kernel's address (int) of the table of @ptdesc (int), None where it can't be told."""
+        if machine().name != "uml":
+            return machine().removed(ptdesc).table
         frame = self.frame(ptdesc)
         if frame is None:
             return None
-        return self._physmem() + (frame << page.PAGE_SHIFT)
+        return self._physmem() + (frame << uml.PAGE_SHIFT)
 
     def _frames(self):
         """(address of the first struct page, size of one); not remembered until the kernel has set it up."""
@@ -116,13 +126,13 @@ class Probe:
 
     def entries_in(self, ptdesc):
         """Return how many entries (int) of the table of @ptdesc (int) are not none."""
-        memory = gdb.selected_inferior().read_memory(self.contents(ptdesc), page.PAGE_SIZE).tobytes()
+        memory = gdb.selected_inferior().read_memory(self.contents(ptdesc), uml.PAGE_SIZE).tobytes()
         # Most are: the low bytes have NEEDSYNC or nothing, the others nothing.
         low, rest = memory[::8], (memory[byte::8] for byte in range(1, 8))
-        if not low.strip(bytes((0, pagetable.NEEDSYNC))) and not any(part.strip(b"\0") for part in rest):
+        if not low.strip(bytes((0, uml.NEEDSYNC))) and not any(part.strip(b"\0") for part in rest):
             return 0
         return sum(not pagetable.is_none(int.from_bytes(memory[at:at + 8], "little"))
-                   for at in range(0, page.PAGE_SIZE, 8))
+                   for at in range(0, uml.PAGE_SIZE, 8))
 
     def tables_of(self, batch):
         """Return [(slot, table)], ints, of the struct mmu_table_batch at @batch (int); [] if it is corrupt."""
@@ -139,23 +149,23 @@ class Probe:
         Walks from mm->pgd to the PMD table that the entry lies in.  The way there is
         remembered, and used as long as the entries on it have not changed.
         """
-        table = entry & ~(page.PAGE_SIZE - 1)
+        table = entry & ~(uml.PAGE_SIZE - 1)
         base, trail = self._served.get((mm, table), (None, ()))
         if base is None or any(self.number(where) != value for where, value in trail):
             base, trail = self._search(mm, table)
             self._served[mm, table] = base, trail
-        return None if base is None else base + ((entry - table) // 8 << pagetable.PMD_SHIFT)
+        return None if base is None else base + ((entry - table) // 8 << uml.PMD_SHIFT)
 
     def _search(self, mm, table):
         """(first address, or None; (address, value) of each entry on the way) of the PMD table @table."""
         pgd = self.number(mm + self.offset("mm_struct", "pgd"))
         for high, upper in enumerate(pagetable.entries(pgd)):
-            if not upper & pagetable.PRESENT:
+            if not upper & uml.PRESENT:
                 continue
-            pud = self._physmem() + (pagetable.pfn(upper) << page.PAGE_SHIFT)
+            pud = self._physmem() + (pagetable.pfn(upper) << uml.PAGE_SHIFT)
             for low, lower in enumerate(pagetable.entries(pud)):
-                below = self._physmem() + (pagetable.pfn(lower) << page.PAGE_SHIFT)
-                if lower & pagetable.PRESENT and below == table:
+                below = self._physmem() + (pagetable.pfn(lower) << uml.PAGE_SHIFT)
+                if lower & uml.PRESENT and below == table:
                     return (high << 39) + (low << 30), ((pgd + 8 * high, upper), (pud + 8 * low, lower))
         return None, ()
 

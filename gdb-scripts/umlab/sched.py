@@ -13,7 +13,7 @@ from collections import namedtuple
 import gdb
 
 from . import lists, page, source, stack, syscall
-from .broken import Broken
+from .machines import machine
 
 # include/linux/sched.h: the bits of __state and exit_state that /proc shows, then those above.
 _REPORT, _REPORT_IDLE = 0x7F, 0x80
@@ -44,22 +44,9 @@ call with its arguments (str)
 def cpu():
     """Return the number (int) of the guest's CPU that the selected gdb thread is.
 
-    UML keeps it in a thread-local variable (arch/um/os-Linux/smp.c); a
-    kernel without SMP has none, and CPU 0 only, which is UML's first thread.
-    Raises Broken where gdb can't read such variables.
+    Raises Broken where gdb can't tell.
     """
-    try:
-        return int(gdb.parse_and_eval("__curr_cpu"))
-    except gdb.error as error:
-        thread = gdb.selected_thread()
-        if thread is None or thread.ptid[0] == thread.ptid[1] or not _has_smp():
-            return 0
-        raise Broken(f"CPU of thread {thread.num}: {error}: gdb needs libthread_db for it: "
-                     "`info auto-load libthread-db`, `show libthread-db-search-path`") from None
-
-
-def _has_smp():
-    return bool(gdb.lookup_static_symbol("__curr_cpu") or gdb.lookup_global_symbol("__curr_cpu"))
+    return machine().cpu()
 
 
 def cpus():
@@ -89,17 +76,13 @@ def per_cpu(variable, number):
 
 
 def current():
-    """Return the running task (struct task_struct *) of the selected gdb thread.
-
-    cpu_tasks[] (arch/um/kernel/process.c) is NULL until the kernel boots.
-    """
-    return gdb.parse_and_eval("cpu_tasks")[cpu()]
+    """Return the running task (struct task_struct *) of the selected gdb thread; NULL until the kernel boots."""
+    return machine().current(cpu())
 
 
 def running():
     """Return {task's address (int): CPU (int)} of the tasks that have a CPU now."""
-    tasks_ = gdb.parse_and_eval("cpu_tasks")
-    return {int(tasks_[number]): number for number in cpus()}
+    return {int(machine().current(number)): number for number in cpus()}
 
 
 def comm(task):
@@ -208,7 +191,7 @@ def stack_of(task):
     try:
         size = gdb.parse_and_eval("cpu_irqstacks").type.target().sizeof
     except gdb.error:
-        size = 4 * page.PAGE_SIZE
+        size = 4 * page.size()
     return low, low + size
 
 

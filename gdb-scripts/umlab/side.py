@@ -18,8 +18,9 @@ from collections import Counter
 import gdb
 import gdb.unwinder
 
-from . import elf, host, mm as mms, pagetable, stack, user
+from . import elf, host, mm as mms, stack, user
 from .command import Problem
+from .machines import uml
 
 # While a stub is attached: both run when one is told to, breakpoints in its code are the
 # processor's, and gdb does not wonder that the stub isn't the program.
@@ -377,7 +378,7 @@ class _Handler:
         data = gdb.lookup_type("struct stub_data")
         offset = {field.name: field.bitpos // 8 for field in data.fields()}
         self.start = int(gdb.parse_and_eval("stub_start"))
-        self._data = self.start + pagetable.page.PAGE_SIZE
+        self._data = self.start + uml.PAGE_SIZE
         self._stack, self._where = offset["sigstack"], offset["mctx_offset"]
         self.end = self._data + data.sizeof
 

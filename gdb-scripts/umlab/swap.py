@@ -9,9 +9,10 @@ markers always come last.
 
 import gdb
 
-# Where UML keeps type and offset (arch/um/include/asm/pgtable.h).
-_TYPE_SHIFT, _TYPE_MASK, _OFFSET_SHIFT = 5, 0x1F, 11
-EXCLUSIVE = 0x400
+from .machines import machine
+
+# The largest type, on all machines: SWP_TYPE_BITS is 5.
+_TYPE_MASK = 0x1F
 
 # PTE_MARKER_* (include/linux/leafops.h, swapops.h before).
 MARKERS = ((1, "uffd-wp"), (2, "poisoned"), (4, "guard"))
@@ -22,7 +23,7 @@ _DEVICE = ("device, write", "device, read", "device, exclusive")
 
 def kind_and_offset(value):
     """Return (type, offset), ints, of the swap entry @value (int): __swp_type(), __swp_offset()."""
-    return value >> _TYPE_SHIFT & _TYPE_MASK, value >> _OFFSET_SHIFT
+    return machine().swap_parts(value)
 
 
 def special_names(devices):
@@ -70,7 +71,7 @@ def describe(value):
         return "marker: " + (" ".join(names) or f"unknown {offset:#x}")
     first = devices()
     if kind < first:
-        exclusive = ", exclusive" if value & EXCLUSIVE else ""
+        exclusive = ", exclusive" if value & machine().SWAP_EXCLUSIVE else ""
         return f"swap: device {kind}, slot {offset:#x}{exclusive}"
     names = special_names(first)
     name = names[kind - first] if kind - first < len(names) else f"swap type {kind}"

@@ -14,6 +14,7 @@ import gdb
 
 from . import elf, mm as mms, page, pagetable, stub, swap, syscall
 from .command import Problem
+from .machines import uml
 
 # The order of uml_pt_regs.gp[]: the host's struct user_regs_struct (arch/x86/um/user-offsets.c).
 REGISTERS = ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
@@ -145,8 +146,8 @@ def read(mm, address, length):
     """
     parts = []
     while length > 0:
-        inside = address & (page.PAGE_SIZE - 1)
-        count = min(length, page.PAGE_SIZE - inside)
+        inside = address & (uml.PAGE_SIZE - 1)
+        count = min(length, uml.PAGE_SIZE - inside)
         parts.append(gdb.selected_inferior().read_memory(_present(mm, address), count).tobytes())
         address, length = address + count, length - count
     return b"".join(parts)
@@ -154,12 +155,12 @@ def read(mm, address, length):
 
 def _present(mm, address):
     """The kernel's address of the byte at user @address."""
-    if not 0 <= address < 1 << pagetable.ADDRESS_BITS - 1:
+    if not 0 <= address < 1 << uml.ADDRESS_BITS - 1:
         raise Problem("user memory", hex(address), "outside of user space")
     last = pagetable.walk(mm, address)[-1]
     start = pagetable.reaches(last)
     if start is not None and last.level == "pte":
-        return start + (address & (page.PAGE_SIZE - 1))
+        return start + (address & (uml.PAGE_SIZE - 1))
     what = "none" if pagetable.is_none(last.value) else swap.describe(last.value)
     vma = mms.find_vma(mm, address)
     raise Problem("user memory", hex(address), f"not present: {last.level} entry {what}, " +
@@ -175,7 +176,7 @@ def string(mm, address, limit=200):
     """Return (what, whether it ends) of the string at @address (int) of @mm: bytes, bool, at most @limit bytes."""
     found = b""
     while len(found) < limit:
-        count = min(limit - len(found), page.PAGE_SIZE - (address + len(found)) % page.PAGE_SIZE)
+        count = min(limit - len(found), uml.PAGE_SIZE - (address + len(found)) % uml.PAGE_SIZE)
         part = read(mm, address + len(found), count)
         if b"\0" in part:
             return found + part[:part.index(b"\0")], True
@@ -195,7 +196,7 @@ def present_runs(mm, limit=None):
         for table in pagetable.tables(mm, vma.start, vma.end):
             if table.level == "pte":
                 _add_present(here, table, vma, base)
-        size = sum(len(run.pages) for run in here) * page.PAGE_SIZE
+        size = sum(len(run.pages) for run in here) * uml.PAGE_SIZE
         if limit is not None and total + size > limit:
             left_out.append(vma)
             continue
@@ -207,12 +208,12 @@ def present_runs(mm, limit=None):
 def _add_present(runs, table, vma, base):
     """Add what is present in @table (pagetable.Table), of @vma, to @runs; @base: where physical memory begins."""
     for number, value in enumerate(pagetable.entries(table.address)):
-        start = table.start + (number << page.PAGE_SHIFT)
-        if not vma.start <= start < vma.end or not value & pagetable.PRESENT:
+        start = table.start + (number << uml.PAGE_SHIFT)
+        if not vma.start <= start < vma.end or not value & uml.PRESENT:
             continue
-        if not runs or runs[-1].start + len(runs[-1].pages) * page.PAGE_SIZE != start:
+        if not runs or runs[-1].start + len(runs[-1].pages) * uml.PAGE_SIZE != start:
             runs.append(Run(start, []))
-        runs[-1].pages.append(base + (pagetable.pfn(value) << page.PAGE_SHIFT))
+        runs[-1].pages.append(base + (pagetable.pfn(value) << uml.PAGE_SHIFT))
 
 
 def write_core(task, file, limit=None, libraries=True):
@@ -226,7 +227,7 @@ def write_core(task, file, limit=None, libraries=True):
     told = _auxv_bytes(mm)
     if not libraries:
         told = struct.pack("<4Q", _AT_SYSINFO_EHDR, auxv(mm).get(_AT_SYSINFO_EHDR, 0), _AT_NULL, 0)
-    pieces = [(run.start, len(run.pages) * page.PAGE_SIZE, map(_page_or_zeroes, run.pages)) for run in runs]
+    pieces = [(run.start, len(run.pages) * uml.PAGE_SIZE, map(_page_or_zeroes, run.pages)) for run in runs]
     for piece in elf.core(list(registers(task).values()), int(task["pid"]), told, pieces):
         file.write(piece)
     return left_out
@@ -235,9 +236,9 @@ def write_core(task, file, limit=None, libraries=True):
 def _page_or_zeroes(where):
     """The page at @where (int) of the kernel's memory; zeroes if a corrupt entry says that it is there."""
     try:
-        return gdb.selected_inferior().read_memory(where, page.PAGE_SIZE)
+        return gdb.selected_inferior().read_memory(where, uml.PAGE_SIZE)
     except (gdb.error, OverflowError):
-        return bytes(page.PAGE_SIZE)
+        return bytes(uml.PAGE_SIZE)
 
 
 # ---- the program ----
@@ -289,7 +290,7 @@ def bias_of_program(mm, program):
     bias = told.get(_AT_PHDR, 0) - program.header
     if _AT_PHDR not in told:
         raise ValueError("the process has not started it yet")
-    if told.get(_AT_ENTRY) != program.entry + bias or bias % page.PAGE_SIZE or program.is_fixed and bias:
+    if told.get(_AT_ENTRY) != program.entry + bias or bias % uml.PAGE_SIZE or program.is_fixed and bias:
         raise ValueError("its program headers and its entry are not where the process has them")
     must_be(mm, program, bias)
     return bias
@@ -297,7 +298,7 @@ def bias_of_program(mm, program):
 
 def bias_of_part(mm, part, library):
     """Return by how much (int) the library of @part (Part) of @mm is moved; @library and errors as above."""
-    bias = part.start - (library.loads[0].address & -page.PAGE_SIZE)
+    bias = part.start - (library.loads[0].address & -uml.PAGE_SIZE)
     must_be(mm, library, bias)
     return bias
 
@@ -314,9 +315,9 @@ def must_be(mm, program, bias):
         if compared >= PAGES_COMPARED:
             return
         value = pagetable.walk(mm, start + bias)[-1]
-        if value.level != "pte" or not value.value & pagetable.PRESENT:
+        if value.level != "pte" or not value.value & uml.PRESENT:
             continue
-        found = memory(base + (pagetable.pfn(value.value) << page.PAGE_SHIFT), page.PAGE_SIZE)
+        found = memory(base + (pagetable.pfn(value.value) << uml.PAGE_SHIFT), uml.PAGE_SIZE)
         if found.tobytes() != expected:
             raise ValueError(f"the process has other bytes at {start + bias:#x}: another build of it?")
         compared += 1

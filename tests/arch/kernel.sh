@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds the kernel of one architecture at one point, as uml/kernel.sh builds UML's.
 #
-# Usage: kernel.sh NAME P [CONFIG...]    NAME: a folder of tests/arch; CONFIG: more fragments
+# Usage: kernel.sh NAME P [F]    NAME: a folder of tests/arch; F: fast (default) or debug
 #
 # Prints the O= directory, which holds IMAGE (NAME/arch) and umlab.info, on stdout's last line. A kernel that is up to
 # date is not built again.
@@ -12,11 +12,21 @@
 . "$UML_DIR/make.sh"
 . "$ROOT/tests/arch/lib.sh"
 
-[ $# -ge 2 ] || usage "which? kernel.sh NAME P"
+[ $# -ge 2 ] || usage "which? kernel.sh NAME P [F]"
 load_arch "$1"
-P=$2
-shift 2
-FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config" "$@")
+P=$2 F=${3:-fast}
+FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config")
+# What has its code in the source's order, for gdb: of those of UML's debug flavour the architecture has all but UML's own.
+IN_ORDER=
+case $F in
+fast) FLAVOUR=$NAME ;;
+debug)
+	FLAVOUR=$NAME-debug
+	FRAGMENTS+=("$ROOT/tests/arch/debug.config")
+	IN_ORDER=$(awk '!/^#/ && $2 ~ /^mm\// { print $1 }' "$UML_DIR/configs/debug.cflags")
+	;;
+*) usage "$F: no flavour: fast or debug" ;;
+esac
 arch_point "$P"
 # It has all of our patches.
 [ "$P" != fixed ] || PATCHES=
@@ -34,11 +44,11 @@ our_tree() {
 		commit=$(point_commit "$POINT")
 	fi
 	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit")
-	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/arch-$NAME
+	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/arch-$FLAVOUR
 }
 
 set_make_args() {
-	local map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/="
+	local o map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/="
 	MAKE_ARGS=(-C "$SRC" "O=$OUT" "ARCH=$ARCH" LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map" "CROSS_COMPILE=$CROSS_COMPILE")
 	if command -v ccache >/dev/null; then
 		MAKE_ARGS+=("CC=ccache $COMPILER" "HOSTCC=ccache gcc")
@@ -47,12 +57,13 @@ set_make_args() {
 		MAKE_ARGS+=("CC=$COMPILER")
 	fi
 	MAKE_ARGS+=("${MAKE_MORE[@]}")
+	for o in $IN_ORDER; do MAKE_ARGS+=("CFLAGS_$o=$(sed -n 's/^flags //p' "$UML_DIR/configs/debug.cflags")"); done
 	export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=umlab KBUILD_BUILD_HOST=umlab KBUILD_BUILD_VERSION=1
 	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES SOURCE KCONFIG_CONFIG
 }
 
 build_key() {
-	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0"; echo "$ARCH $GOALS ${MAKE_MORE[*]}"; "$COMPILER" --version; } | sha256sum | cut -c1-16
+	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0"; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
 }
 
 configure() {
@@ -63,23 +74,27 @@ configure() {
 	[ -z "$missing" ] || die "$NAME: these lines of tests/arch did not take at $P:"$'\n'"$missing"$'\n'"see 'make -C $OUT ARCH=$ARCH menuconfig', '/' to search"
 }
 
+# MiB that a first build takes.
+SPACE=400
+[ "$F" = fast ] || SPACE=1200
+
 build() {
 	T0=$SECONDS
-	[ -x "$OUT/vmlinux" ] || need_space "$OUT" $((400 * 1024)) "kernel $NAME $P"
+	[ -x "$OUT/vmlinux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $FLAVOUR $P"
 	rm -f "$OUT/umlab.info"
 	: >"$LOG"
-	note "$NAME $P: building (log: ${LOG#"$ROOT"/})"
-	start_meter "$NAME $P" "$LOGS/steps-$NAME" 1000
+	note "$FLAVOUR $P: building (log: ${LOG#"$ROOT"/})"
+	start_meter "$FLAVOUR $P" "$LOGS/steps-$FLAVOUR" 1000
 	configure
 	run_make "-j$JOBS" $GOALS
 	run_make headers
 	stop_meter
-	note_steps "$LOGS/steps-$NAME"
+	note_steps "$LOGS/steps-$FLAVOUR"
 	cat >"$OUT/umlab.info.tmp" <<-END
 		key=$KEY
 		point=$P
 		arch=$NAME
-		flavour=$NAME
+		flavour=$FLAVOUR
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		own_remove_table=$(has_symbol "$OUT/.config" HAVE_ARCH_TLB_REMOVE_TABLE)
@@ -90,15 +105,15 @@ build() {
 	END
 	ln -sf vmlinux "$OUT/linux"
 	mv "$OUT/umlab.info.tmp" "$OUT/umlab.info"
-	note "$NAME $P: built in $(elapsed "$T0") s: PT_RECLAIM=$(has_symbol "$OUT/.config" PT_RECLAIM)"
+	note "$FLAVOUR $P: built in $(elapsed "$T0") s: PT_RECLAIM=$(has_symbol "$OUT/.config" PT_RECLAIM)"
 }
 
 need_tools make "$COMPILER" flex bison bc git
 JOBS=${JOBS:-$(nproc)}
 our_tree
 mkdir -p "$LOGS" "$OUT"
-LOG=$LOGS/build-$POINT-$NAME.log
-lock "$BUILD/.$POINT-$NAME.lock" "$NAME at $POINT is being built"
+LOG=$LOGS/build-$POINT-$FLAVOUR.log
+lock "$BUILD/.$POINT-$FLAVOUR.lock" "$FLAVOUR at $POINT is being built"
 set_make_args
 KEY=$(build_key)
 grep -qsx "key=$KEY" "$OUT/umlab.info" && [ -f "$OUT/$IMAGE" ] || build

@@ -13,6 +13,7 @@ import lib  # noqa: E402
 from gatherlib import (  # noqa: E402
     BATCHED, G, check_all_found, frame_of, frames_of, go_to, our_mm, poke, tables_at)
 from umlab import gather, mm, page, rcu, source  # noqa: E402
+from umlab.machines import uml  # noqa: E402
 from umlab.commands import gather as show, life as pt_life  # noqa: E402
 
 # What the batch in the struct, and one of a page, hold.
@@ -75,7 +76,7 @@ def test_few():
     lib.equal("the tables are those that the walk showed before", tables_of(found), expected)
     lib.equal("the mm is ours", int(found.mm), int(space))
     less = before - mm.pgtables_bytes(space)
-    lib.equal("VmPTE is less by that many tables", less, len(expected) * page.PAGE_SIZE)
+    lib.equal("VmPTE is less by that many tables", less, len(expected) * uml.PAGE_SIZE)
     shows("whose it is", rf"^mm +\(struct mm_struct \*\) {int(space):#x}: gather, pid {FACTS.pid}$")
     shows("where it was found", r"^struct mmu_gather at 0x\w+, tlb of tlb_finish_mmu\(\) in frame #0$")
     shows("the local batch is active", rf"^  batch 0, local: {count} of {LOCAL} entries used, active$")
@@ -200,7 +201,7 @@ def test_shared():
     """Dirty pages of a file leave the rmap after the TLB flush."""
     go_to("tlb_flush_rmaps")
     found = read()
-    lib.equal("pages of a memfd", frames_in(found), frames_of(FACTS, "SHARED", G["SHARED_PAGES"] * page.PAGE_SIZE))
+    lib.equal("pages of a memfd", frames_in(found), frames_of(FACTS, "SHARED", G["SHARED_PAGES"] * uml.PAGE_SIZE))
     lib.equal("... all with the rmap delayed", {entry.delayed for entry in entries_of(found)}, {True})
     shows("... said so", r"^    page frames? .*, rmap removal delayed$")
     shows("... by the flag", "^flags   (.*\n +)*delayed_rmap: ")

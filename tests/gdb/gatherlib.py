@@ -8,6 +8,7 @@ import gdb
 
 import lib
 from umlab import census, gather, mm, page, pagetable, rcu, sched, source
+from umlab.machines import uml
 from umlab.session import StopIf
 
 # A frame number in pagemap.
@@ -99,7 +100,7 @@ def unreached_tables():
     frames = census.Frames()
     for space, _ in census.spaces():
         census.census(space, frames=frames)
-    return {int(page.pfn_to_ptdesc(page.virt_to_phys(table) >> page.PAGE_SHIFT))
+    return {int(page.pfn_to_ptdesc(page.virt_to_phys(table) >> uml.PAGE_SHIFT))
             for table in frames.unreached()}
 
 

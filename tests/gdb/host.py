@@ -13,10 +13,11 @@ import gdb  # noqa: E402
 
 import lib  # noqa: E402
 from umlab import census, host, lists, page, pagetable, source  # noqa: E402
+from umlab.machines import uml  # noqa: E402
 from umlab.command import space  # noqa: E402
 
 PRESENT, FRAME = 1 << 63, (1 << 55) - 1
-PAGE = page.PAGE_SIZE
+PAGE = uml.PAGE_SIZE
 
 with open(os.path.join(lib.HERE, "stale.h"), encoding="ascii") as header:
     for name, value in re.findall(r"^#define STALE_(\w+)\s+(\w+)", header.read(), re.M):
@@ -118,8 +119,8 @@ here = f"pt-host {SPARSE:#x}"
 planted(pte.address, 0, lambda: lib.like("taken away, no NEEDSYNC", here, "none +pfn .*STALE: no NEEDSYNC in the pte entry"))
 planted(pte.address, 2, lambda: lib.like("taken away, not marked", here, "none, needsync +pfn .*unmarked: "))
 planted(pte.address, pte.value + PAGE, lambda: lib.like("another page", here, "STALE: "))
-planted(pte.address, pte.value & ~pagetable.RW, lambda: lib.like("write-protected", here, "r-x +pfn .* rwx +STALE: "))
-planted(pte.address, pte.value & ~pagetable.ACCESSED, lambda: lib.like("not accessed", here, "rwx old +pfn .* rwx +STALE: "))
+planted(pte.address, pte.value & ~uml.RW, lambda: lib.like("write-protected", here, "r-x +pfn .* rwx +STALE: "))
+planted(pte.address, pte.value & ~uml.ACCESSED, lambda: lib.like("not accessed", here, "rwx old +pfn .* rwx +STALE: "))
 planted(hole.address, pte.value, lambda: lib.like("there, but not on the host", f"pt-host {SPARSE + PAGE:#x}", "not mapped +MISSING: "))
 planted(hole.address, pte.value | 2, lambda: lib.like("... and not marked", f"pt-host {SPARSE + PAGE:#x}", "not mapped +unmarked: "))
 mark(SPARSE, SPARSE + 2 * PAGE)

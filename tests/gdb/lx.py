@@ -15,6 +15,7 @@ import gdb  # noqa: E402
 
 import lib  # noqa: E402
 from umlab import page, sched  # noqa: E402
+from umlab.machines import uml  # noqa: E402
 
 PRESENT, FRAME = 1 << 63, (1 << 55) - 1
 
@@ -64,18 +65,18 @@ def test_current():
 def test_pages():
     """lx-pfn_to_page and its kin, from a page frame that pagemap tells."""
     pfn = facts.pages[L["FULL"]] & FRAME
-    struct, kernel = int(page.pfn_to_page(pfn)), page.phys_to_virt(pfn << page.PAGE_SHIFT)
+    struct, kernel = int(page.pfn_to_page(pfn)), page.phys_to_virt(pfn << uml.PAGE_SHIFT)
     lib.equal("lx-pfn_to_page", gives(f"lx-pfn_to_page {pfn}"), struct)
     address = gives(f"lx-pfn_to_kaddr {pfn}")
     lib.equal("lx-pfn_to_kaddr", address, kernel)
     lib.equal("... where the page is", gdb.selected_inferior().read_memory(kernel, 1).tobytes(), b"u")
     lib.equal("lx-page_to_pfn", gives(f"lx-page_to_pfn {struct:#x}"), pfn)
-    lib.equal("lx-page_to_phys", gives(f"lx-page_to_phys {struct:#x}"), pfn << page.PAGE_SHIFT)
+    lib.equal("lx-page_to_phys", gives(f"lx-page_to_phys {struct:#x}"), pfn << uml.PAGE_SHIFT)
     lib.equal("lx-page_address", gives(f"lx-page_address {struct:#x}"), kernel)
-    lib.equal("lx-virt_to_phys", gives(f"lx-virt_to_phys {kernel + 8:#x}"), (pfn << page.PAGE_SHIFT) + 8)
+    lib.equal("lx-virt_to_phys", gives(f"lx-virt_to_phys {kernel + 8:#x}"), (pfn << uml.PAGE_SHIFT) + 8)
     lib.equal("lx-virt_to_page", gives(f"lx-virt_to_page {kernel:#x}"), struct)
     init = int(gdb.parse_and_eval("init_task").address)
-    lib.equal("lx-sym_to_pfn", gives(f"lx-sym_to_pfn {init:#x}"), page.virt_to_phys(init) >> page.PAGE_SHIFT)
+    lib.equal("lx-sym_to_pfn", gives(f"lx-sym_to_pfn {init:#x}"), page.virt_to_phys(init) >> uml.PAGE_SHIFT)
 
 
 def translated(address):
@@ -83,7 +84,7 @@ def translated(address):
     text = lib.output(f"translate-vm {address:#x}")
     found = re.search(r"page physical address +(0x[0-9a-f]+)$", text, re.M)
     return [int(n) for n in re.findall(r"^level (\d):$", text, re.M)], \
-        int(found.group(1), 16) >> page.PAGE_SHIFT if found else None
+        int(found.group(1), 16) >> uml.PAGE_SHIFT if found else None
 
 
 def test_tables():

@@ -14,10 +14,11 @@ import gdb  # noqa: E402
 
 import lib  # noqa: E402
 from umlab import census, page, pagetable, sched, source, swap  # noqa: E402
+from umlab.machines import uml  # noqa: E402
 from umlab.command import space  # noqa: E402
 
 PRESENT, SWAP, GUARD = 1 << 63, 1 << 62, 1 << 58
-PAGE = page.PAGE_SIZE
+PAGE = uml.PAGE_SIZE
 
 
 def node_of(addr):
@@ -146,7 +147,7 @@ lib.equal("a swap entry", census.kind(0x5 << 11 | 2, swap.devices()), "swap")
 lib.equal("a marker", census.kind(4 << 11 | 31 << 5 | 2, swap.devices()), "marker")
 lib.equal("migration and the like", census.kind(0x5 << 11 | 28 << 5 | 2, 28), "special")
 planted("a swap entry in a table", first, 0x5 << 11 | 2, lambda name: lib.like(name, "pt-map", r" 1 swap, 511 none +rw-p"))
-planted("NEEDSYNC alone is none", first, pagetable.NEEDSYNC, lambda name: lib.like(name, "pt-map", r" 512 none, EMPTY "))
+planted("NEEDSYNC alone is none", first, uml.NEEDSYNC, lambda name: lib.like(name, "pt-map", r" 512 none, EMPTY "))
 
 planted("a neighbour that differs is a line of its own", node_of(SPARSE + TABLE).address, 0, lambda name: lib.like(
     name, "pt-map", rf"^ +{SPARSE:#x}-{SPARSE + TABLE:#x} .*\n.* 63 present, 449 none .*\n.* x 2 +64 present, 448 none "))

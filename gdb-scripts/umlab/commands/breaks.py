@@ -7,9 +7,10 @@ from collections import namedtuple
 
 import gdb
 
-from .. import events, gather, mm, pagetable, sched, stack
+from .. import events, gather, mm, sched, stack
 from ..command import Command, Function, Problem, address, at_kernel, number
 from ..lives import RECORDER
+from ..machines import machine
 from ..probe import PROBE
 
 # meaning -> what happens there.
@@ -254,14 +255,15 @@ def vmpte(at, fact):
 def describe(meaning, at, fact):
     """Return one line (str) on what @fact (events.Fact) says, found at @at (events.At) for @meaning (str)."""
     level, start = (None, None) if meaning == "free" else events.level(at)
-    words = f"{(level or '').upper()} table ptdesc {fact.table:#x}".strip()
+    removed = machine().removed(fact.table)
+    words = f"{(level or '').upper()} table {f'ptdesc {fact.table:#x}' if removed.ptdesc is not None else removed.words}".strip()
     if PROBE.contents(fact.table) is not None:
         words += f", page {PROBE.contents(fact.table):#x}, frame {PROBE.frame(fact.table):#x}"
     life = _life_of(fact)
     if start is None and life is not None:
         start = life.address
     if start is not None:
-        end = f"-{start + pagetable.PMD_SIZE:#x}" if level in ("pte", None) else " on"
+        end = f"-{start + machine().pte_table_span():#x}" if level in ("pte", None) else " on"
         words += f", of {start:#x}{end}"
     if life is not None:
         words += f", pt-life #{life.number}"

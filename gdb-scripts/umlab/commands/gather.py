@@ -5,8 +5,9 @@ from collections import namedtuple
 
 import gdb
 
-from .. import gather, mm, page, pagetable, sched
+from .. import gather, mm, page, sched
 from ..command import Argument, Command, Function, Problem
+from ..machines import machine
 
 # Lines of one list; a batch has some 500 entries.
 SHOWN = 16
@@ -257,23 +258,33 @@ def print_disguised(found):
             print(f"          ... and {len(lines) - SHOWN} lines more")
 
 
-def table_in_words(ptdesc):
-    """Return the table of @ptdesc (int, address of its struct ptdesc) in words: page, type, entries left."""
+def table_in_words(pointer):
+    """Return the table of @pointer (int, what tlb_remove_table() was given) in words: page, type, entries left."""
+    removed = machine().removed(pointer)
+    words = table_as_pointer(removed) if removed.ptdesc is None else _ptdesc_in_words(removed.ptdesc)
+    left = gather.entries_left(removed)
+    if left is None:
+        return words
+    return words + (", empty" if left == 0 else f", {left} of {removed.entries} entries not none")
+
+
+def table_as_pointer(removed):
+    """Return a table that is no struct ptdesc, @removed (machines.base.Removed), in words."""
+    return f"(void *) {removed.pointer:#x}, table at {removed.table:#x}, {removed.words}"
+
+
+def _ptdesc_in_words(ptdesc):
     words = f"(struct ptdesc *) {ptdesc:#x}"
     frame = page.frame_of(ptdesc)
     if frame is not None:
         words += f", page frame {frame:#x}"
     elif page.is_flat():
-        return words + ", no page of this kernel's mem_map"
+        return words + ", no page of this kernel"
     desc = gdb.Value(ptdesc).cast(gdb.lookup_type("struct ptdesc").pointer())
     try:
-        words += f", type {page.type_name(desc)}, references {page.refcount(desc)}"
+        return words + f", type {page.type_name(desc)}, references {page.refcount(desc)}"
     except gdb.MemoryError:
         return words + ", which can't be read"
-    left = gather.entries_left(ptdesc)
-    if left is None:
-        return words
-    return words + (", empty" if left == 0 else f", {left} of {pagetable.ENTRIES} entries not none")
 
 
 def what_in_words(ptdesc, levels):

@@ -5,6 +5,7 @@ import gdb
 
 from .. import census, host, page
 from ..command import Argument, Command, Function, Problem, space, space_of, span
+from ..machines import uml
 from .walk import page_in_words
 
 # More lines than a person reads; where the two differ is printed beyond that, as much again.
@@ -38,6 +39,7 @@ class Host(Command):
     In scripts: umlab.host.compare(mm, start, end), host.due(mm)"""
 
     name = "pt-host"
+    only_uml = True
     arguments = (Argument("ADDR|RANGE", span), Argument("TASK", space, "current"))
 
     def run(self, where, whose):  # pylint: disable=arguments-differ
@@ -54,7 +56,7 @@ class Host(Command):
         for line in lines(ranges):
             print(line)
         print(sums(ranges))
-        if len(ranges) == 1 and ranges[0].end - ranges[0].start == page.PAGE_SIZE and ranges[0].frame is not None:
+        if len(ranges) == 1 and ranges[0].end - ranges[0].start == uml.PAGE_SIZE and ranges[0].frame is not None:
             print(f"what the host maps: {page_in_words(page.pfn_to_page(ranges[0].frame))}")
 
 

@@ -3,11 +3,12 @@
 
 import gdb
 
-from .. import events, page, pagetable
+from .. import events, pagetable
 from ..command import Command, Function, Problem, address, at_kernel, space, split
 from ..lives import RECORDER
+from ..machines import uml
 
-_SPAN = page.PAGE_SIZE << pagetable.PMD_SHIFT - page.PAGE_SHIFT
+_SPAN = uml.PAGE_SIZE << uml.PMD_SHIFT - uml.PAGE_SHIFT
 _FRAMES = 6  # of the stack, in a timeline; the file has more
 _STATES = {"allocated": "allocated, in no PMD yet", "populated": "in use", "emptied": "found empty",
            "taken-out": "taken out of its PMD", "batched": "waits in its mmu_gather",
@@ -38,11 +39,13 @@ class Life(Command):
     In scripts: umlab.commands.life.table_record(), umlab.lives.RECORDER"""
 
     name = "pt-life"
+    only_uml = True
     words = ("on", "off", "show", "save", "clear")
 
     def invoke(self, text, from_tty):
         # The breakpoints may be set, and the records read, without a process.
         with at_kernel(self.name):
+            self.need_machine()
             word, _, rest = text.strip().partition(" ")
             if word not in self.words:
                 raise Problem("what", word or "missing", f"give {', '.join(self.words)}; see help {self.name}")
@@ -130,7 +133,7 @@ def _mapped_at(where):
         steps = pagetable.walk(space("current").mm, where)
     except (gdb.error, Problem):
         return []
-    if where >> pagetable.ADDRESS_BITS or steps[-1].level != "pte":
+    if where >> uml.ADDRESS_BITS or steps[-1].level != "pte":
         return []
     life = RECORDER.newest(int(pagetable.ptdesc_of(steps[-2].value)))
     return [life] if life else []

@@ -8,8 +8,9 @@ from collections import namedtuple
 
 import gdb
 
-from .. import census, mm, page, pagetable
+from .. import census, mm
 from ..command import Argument, Command, Function, Problem, space, space_of, span
+from ..machines import uml
 
 # A pid is below this (PID_MAX_LIMIT); a larger number is an address.
 _PID_LIMIT = 1 << 22
@@ -51,6 +52,7 @@ class Map(Command):
     In scripts: umlab.census.census(mm, start, end), census.spaces()"""
 
     name = "pt-map"
+    only_uml = True
     arguments = (Argument("TASK", whose_or_all, "current"), Argument("RANGE", span, ""))
 
     def parse(self, words):
@@ -166,9 +168,9 @@ def folded(nodes, names):
 
 def upper_line(node):
     """Return the line of the PUD or PMD table @node (census.Node)."""
-    depth = [name for name, _ in pagetable.LEVELS].index(node.level)
-    used = pagetable.ENTRIES - node.kinds["none"]
-    words = f"{used} of {pagetable.ENTRIES} entries used" if used else "EMPTY"
+    depth = [name for name, _ in uml.LEVELS].index(node.level)
+    used = uml.ENTRIES - node.kinds["none"]
+    words = f"{used} of {uml.ENTRIES} entries used" if used else "EMPTY"
     return (f"{'  ' * (depth - 1)}{node.level.upper()} table {node.start:#x}-{node.end:#x}  "
             f"at {node.address:#x}  {words}")
 
@@ -197,7 +199,7 @@ def total_lines(found):
     for name, level in (("PTE", "pte"), ("PMD", "pmd"), ("PUD", "pud")):
         number, empty = len(found.of_level(level)), len(found.empty(level))
         note = f"   {empty} EMPTY: no entry in use" if empty else ""
-        lines.append(f"{name} tables {number:7} {number * page.PAGE_SIZE >> 10:8} kB{note}")
+        lines.append(f"{name} tables {number:7} {number * uml.PAGE_SIZE >> 10:8} kB{note}")
     lines.append(f"together   {len(found.nodes):7} {found.size() >> 10:8} kB   {against_vmpte(found)}")
     return lines
 
@@ -209,7 +211,7 @@ def against_vmpte(found):
     counted, size = found.counted(), found.size()
     if census.is_kernel(found.mm):
         # __pte_alloc_kernel() does not count.
-        size -= len(found.of_level("pte")) * page.PAGE_SIZE
+        size -= len(found.of_level("pte")) * uml.PAGE_SIZE
         return f"PMD and PUD tables are counted, {counted >> 10} kB: " + ("equal" if counted == size else "NOT equal")
     if counted == size:
         return f"VmPTE {counted >> 10} kB: equal (the PGD is not in it)"

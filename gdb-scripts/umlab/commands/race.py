@@ -40,9 +40,11 @@ class Race(Command):
     In scripts: umlab.race.play(FILE, POINT, TELL)"""
 
     name = "pt-race"
+    only_uml = True
 
     def invoke(self, text, from_tty):
         with at_kernel(self.name):
+            self.need_machine()
             words = text.split()
             mode = words[1] if len(words) > 1 else ""
             if len(words) > 2 or mode not in ("", *_MODES):

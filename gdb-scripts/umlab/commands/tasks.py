@@ -5,8 +5,9 @@ from collections import namedtuple
 
 import gdb
 
-from .. import mm, page, sched, source, stack
+from .. import mm, sched, source, stack
 from ..command import Argument, Command, Function, Problem, task
+from ..machines import uml
 
 Row = namedtuple("Row", "task cpu running state mm vmpte_kb rss_kb waits_in does")
 Row.__doc__ = """A task as pt-ps lists it.
@@ -47,6 +48,7 @@ class Ps(Command):
       $um_task(PID)                        the struct task_struct * of a pid"""
 
     name = "pt-ps"
+    only_uml = True
     arguments = (Argument("all", _one_of("", "all"), ""),)
 
     def run(self, which):  # pylint: disable=arguments-differ
@@ -76,7 +78,7 @@ def _row(who, running, standing):
     cpu = running.get(int(who))
     tables = memory = None
     if space is not None:
-        tables, memory = mm.pgtables_bytes(space) >> 10, mm.resident_pages(space) * page.PAGE_SIZE >> 10
+        tables, memory = mm.pgtables_bytes(space) >> 10, mm.resident_pages(space) * uml.PAGE_SIZE >> 10
     return Row(who, int(who["thread_info"]["cpu"]) if cpu is None else cpu, cpu is not None,
                sched.state(who), int(space or 0), tables, memory, what.waits_in, what.does)
 
@@ -109,6 +111,7 @@ class Bt(Command):
       umlab.sched.frames_of(TASK)  a list of frames: function, file, line, pc..."""
 
     name = "pt-bt"
+    only_uml = True
     arguments = (Argument("TASK", task, "current"), Argument("full", _one_of("", "full"), ""))
 
     def run(self, who, full):  # pylint: disable=arguments-differ
@@ -185,6 +188,7 @@ class Frame(Command):
           by default the function in which the task waits"""
 
     name = "pt-frame"
+    only_uml = True
     arguments = (Argument("TASK", _task_or_off), Argument("N", _which, ""))
 
     def run(self, who, which):  # pylint: disable=arguments-differ

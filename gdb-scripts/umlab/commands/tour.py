@@ -270,9 +270,11 @@ class _Tour(Command):
     A tour starts its kernel by itself: `make tour T=NAME` has the right one."""
 
     name = "tour"
+    only_uml = True
 
     def invoke(self, text, from_tty):
         with errors_told(self.name):
+            self.need_machine()
             names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
             if not text:
                 self._list(names)

@@ -35,8 +35,11 @@ def need_kernel():
 class _OnKernelSide(Command):
     """A command that looks at the kernel, whichever side is selected."""
 
+    only_uml = True
+
     def invoke(self, text, from_tty):
         with errors_told(self.name), _FromAnySide():
+            self.need_machine()
             self.run(*self.parse(split(text)))
 
 
@@ -234,6 +237,7 @@ class _Do(_OnKernelSide):
 
     def invoke(self, text, from_tty):
         with errors_told(self.name):
+            self.need_machine()
             if not text.strip():
                 raise Problem("COMMAND", "missing", "see help pt-user do")
             with _FromAnySide():
@@ -337,6 +341,7 @@ class _Detach(_OnKernelSide):
     def invoke(self, text, from_tty):
         with errors_told(self.name):
             need_debug()
+            self.need_machine()
             sides = side.anyone_attached()
             if not sides:
                 raise Problem("process", "none", "pt-user attach attaches to one")
@@ -365,9 +370,12 @@ class _Hit(gdb.Breakpoint):
 class _Across(Command):
     """A command that goes from side to side: the one where it ends stays selected."""
 
+    only_uml = True
+
     def invoke(self, text, from_tty):
         with errors_told(self.name):
             with _FromAnySide():
+                self.need_machine()
                 values = self.parse(split(text))
             print(self.cross(*values), end="")
             gdb.execute("frame")

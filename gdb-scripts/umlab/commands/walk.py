@@ -5,6 +5,7 @@ import gdb
 
 from .. import mm, page, pagetable, sched
 from ..command import Argument, Command, Function, Problem, address, space, space_of
+from ..machines import machine
 
 
 class Walk(Command):
@@ -32,16 +33,15 @@ class Walk(Command):
         print("VMA  " + (f"{mm.describe(vma)}  (struct vm_area_struct *) {int(vma.value):#x}"
                          if vma else "none: an access would be a SIGSEGV"))
         for step in steps:
-            index = (step.address & page.PAGE_SIZE - 1) // 8
-            print(f"{step.level}[{index}]".ljust(9) +
-                  f"at {step.address:#x}  {step.value:#014x}  {pagetable.describe(step.value)}")
+            print(f"{step.level}[{pagetable.index(step, addr)}]".ljust(9) +
+                  f"at {step.address:#x}  {step.value:#014x}  {pagetable.describe(step.value, step.level)}")
             print("         " + leads_to(step))
 
 
 def walk(addr, whose):
     """Return the entries (list of pagetable.Entry) for @addr (int) in @whose (Space)."""
-    if addr >> pagetable.ADDRESS_BITS:
-        raise Problem("address", hex(addr), f"page tables cover {pagetable.ADDRESS_BITS} bits only")
+    if addr >> pagetable.address_bits():
+        raise Problem("address", hex(addr), f"page tables cover {pagetable.address_bits()} bits only")
     return pagetable.walk(whose.mm, addr)
 
 
@@ -51,20 +51,25 @@ def leads_to(step):
         if step.level != "pte":
             return f"-> no {below(step.level)} table"
         return "-> no page"
-    pagetable.reaches(step)
-    frame = page.pfn_to_page(pagetable.pfn(step.value))
-    if step.level == "pte":
-        return "-> " + page_in_words(frame)
-    desc = pagetable.ptdesc_of(step.value)
-    return (f"-> {below(step.level)} table at {pagetable.table_of(step.value):#x}, "
+    table = pagetable.reaches(step)
+    if pagetable.is_leaf(step):
+        return "-> " + page_in_words(page.pfn_to_page(pagetable.pfn(step.value, step.level)))
+    desc = pagetable.ptdesc_of(step.value, step.level)
+    # Several tables may share a page, as powerpc's do.
+    within = table & page.size() - 1
+    return (f"-> {below(step.level)} table at {table:#x}, " + (f"{within:#x} into the page of " if within else "") +
             f"(struct ptdesc *) {int(desc):#x}, references {page.refcount(desc)}, "
             f"type {page.type_name(desc)}")
 
 
+def levels():
+    """Return the names (list of str) of the levels of this machine's page tables, the PGD's first."""
+    return [level.name for level in machine().levels()]
+
+
 def below(level):
     """Return the level (str) that entries of @level (str) lead to."""
-    names = [name for name, _ in pagetable.LEVELS]
-    return names[names.index(level) + 1]
+    return levels()[levels().index(level) + 1]
 
 
 def page_in_words(frame):
@@ -86,8 +91,8 @@ class _Entry(Function):
 
     def value(self, addr, level, whose="current"):
         wanted = level.string(errors="replace")
-        if wanted not in dict(pagetable.LEVELS):
-            raise Problem("level", wanted, "give pgd, pud, pmd or pte")
+        if wanted not in levels():
+            raise Problem("level", wanted, f"give one of {', '.join(levels())}")
         for step in walk(int(addr) & (1 << 64) - 1, space_of(whose)):
             if step.level == wanted:
                 return gdb.Value(step.value).cast(gdb.lookup_type("unsigned long"))
@@ -101,8 +106,10 @@ class _Page(Function):
 
     def value(self, addr, whose="current"):
         last = walk(int(addr) & (1 << 64) - 1, space_of(whose))[-1]
-        if last.level == "pte" and pagetable.reaches(last) is not None:
-            return page.pfn_to_page(pagetable.pfn(last.value))
+        if pagetable.is_leaf(last) and pagetable.reaches(last) is not None:
+            first = pagetable.pfn(last.value, last.level)
+            inside = int(addr) & (1 << dict((l.name, l.shift) for l in machine().levels())[last.level]) - 1
+            return page.pfn_to_page(first + inside // page.size())
         return gdb.Value(0).cast(gdb.lookup_type("struct page").pointer())
 
 
