@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Interactive gdb at the reclaim of page tables: `make gdb`.
+"""Interactive gdb at the reclaim of page tables: `make gdb`, and `make arch GDB=1` for kernels in qemu.
 
     gdb -x gdb-scripts/reclaim.py --args LINUX ARGUMENTS...
 
 Sets breakpoints on the way of a PTE table from MADV_DONTNEED to RCU's
 callback and says what to type.  Booting reaches none of the enabled ones,
-so `run` stops first in the workload.
+so `run` (for a kernel in qemu `continue`) stops first in the workload.
 
 Environment:
   UMLAB_COMM  stop only in the process of that name (default: in any)
@@ -20,6 +20,9 @@ import gdb
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # Not `import umlab`: that is the folder of that name.
 gdb.execute("source " + os.path.join(sys.path[0], "umlab.py"))
+
+from umlab import events  # noqa: E402 pylint: disable=wrong-import-position
+from umlab.machines import machine  # noqa: E402 pylint: disable=wrong-import-position
 
 # (function, enabled at start, what happens there); in the order of a table's life.
 STOPS = (
@@ -36,7 +39,7 @@ def set_breakpoints():
     missing = []
     for function, enabled, _ in STOPS:
         # Without debug information for it a breakpoint would only be pending for ever.
-        if not gdb.lookup_static_symbol(function) and not gdb.lookup_global_symbol(function):
+        if not events.known(function):
             missing.append(function)
             continue
         stop = gdb.Breakpoint(function, temporary=function == STOPS[0][0])
@@ -71,12 +74,15 @@ def say_help(missing):
         print("  not in this kernel: " + ", ".join(missing))
     more = " ".join(str(numbers[function]) for function, enabled, _ in STOPS if function in numbers and not enabled)
     also = f"  enable {more:5} also stop at those that are off\n" if more else ""
+    # A kernel in qemu boots once, and is there already.
+    again = "  run          boot (again)                   bt           how did we get here" if machine().name == "uml" else \
+        "  bt           how did we get here"
     print(f"""
   pt-here      where am I, in words           pt-walk ADDR, mg-show, rcu-tables: help pt-walk ...
-  run          boot (again)                   bt           how did we get here
+{again}
   finish       return, show the result        info locals  variables of this function
   p *tlb       the mmu_gather (up: to zap_pte_range, which has it)
-{also}  b zap_pte_range if $_streq($um_comm(), "ptworkload")
+{also}  b zap_pte_range if $_streq($um_comm(), "{os.environ.get('UMLAB_COMM', 'ptworkload')}")
   continue     to the next stop               Ctrl-C       interrupt the kernel
   quit         ends the kernel too
 """)

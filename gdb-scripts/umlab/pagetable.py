@@ -63,6 +63,12 @@ def describe(value, level="pte"):
     return f"{' '.join(flags(value))}, pfn {pfn(value, level):#x}"
 
 
+def covers(address):
+    """Return whether the page tables have an entry for @address (int, unsigned 64 bit), sign-extended as on x86-64 or not."""
+    bits = address_bits()
+    return not address >> bits or machine().SIGN_EXTENDED and address >> bits - 1 == (1 << 65 - bits) - 1
+
+
 def address_bits():
     """Return how many bits (int) of an address the page tables cover."""
     top = machine().levels()[0]

@@ -2,18 +2,25 @@
 # The other architectures of the series, in qemu.
 
 .PHONY: arch arch-all check-arch
+# What was asked for: the default of P= is UML's.
+ARCH_P = $(if $(filter command environment,$(firstword $(origin P))),$(P))
+ARCH_GDB_P = $(or $(ARCH_P),series)
 
-arch: ## [test] the kernels of an architecture in qemu (A=sparc64; P='base v3 series'): built, booted, held against what is expected
+arch: ## [test] the kernels of an architecture in qemu (A=sparc64; P='base v3 series'): built, booted, held against what is expected; GDB=1: gdb on it
 	@[ -n '$(A)' ] || { echo "arch: needs A=, one of: $(notdir $(patsubst %/,%,$(dir $(wildcard tests/arch/*/arch))))" >&2; exit 2; }
 	@tools/deps.sh
-	@tests/arch/run.sh $(if $(filter command environment,$(firstword $(origin P))),--points '$(P)') $(A)
+ifdef GDB
+	@tests/arch/gdb.sh --cpus '$(or $(CPUS),1)' $(if $(PARTS),--parts '$(PARTS)') '$(A)' '$(ARCH_GDB_P)'
+else
+	@tests/arch/run.sh $(if $(ARCH_P),--points '$(ARCH_P)') $(A)
+endif
 
 arch-all: ## [test] ... of all of them; writes build/results/arch.json and docs/architectures.md
 	@tools/deps.sh
 	@tests/arch/run.sh --docs
 
-check-arch: ## [test] guest suites in the kernel of another architecture (A=x86_64; P=fixed; T=name)
+check-arch: ## [test] guest suites in the kernel of another architecture (A=x86_64; P=fixed; T=name); GDB=1: those of gdb's commands there
 	@[ -n '$(A)' ] || { echo "check-arch: needs A=, an architecture: see make arch" >&2; exit 2; }
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools guest-tests
-	@tests/arch/check.sh '$(A)' '$(P)' $(if $(T),--test '$(T)') $(if $(TAP),--tap)
+	@tests/arch/check.sh '$(A)' '$(if $(GDB),$(ARCH_GDB_P),$(P))' $(if $(GDB),--gdb) $(if $(T),--test '$(T)') $(if $(TAP),--tap)

@@ -26,21 +26,32 @@ make_initrd() {
 	rm -f "$out.list"
 }
 
-# boot KERNEL_DIR INITRD CPUS SECONDS LOG [ARGUMENT...]: boots it with these arguments of the kernel; the console goes to LOG.
-# Status 0 when the program in it has come to its end, or where the kernel ended by itself; 124 after SECONDS; 125
-# where qemu could not be started.
-boot() {
-	local image=$1/$IMAGE initrd=$2 cpus=$3 end=$((SECONDS + $4)) log=$5 status
-	shift 5
+# start_qemu KERNEL_DIR INITRD CPUS LOG [setsid] [OPTION...] -- [ARGUMENT...]: qemu in the background, as QEMU_PID, with
+# these options more and these arguments of the kernel; the console goes to LOG. setsid: in a session of its own.
+start_qemu() {
+	local image=$1/$IMAGE initrd=$2 cpus=$3 log=$4 alone= options=()
+	shift 4
 	[ "$cpus" -le "$MAX_CPUS" ] || cpus=$MAX_CPUS
+	[ "$1" != setsid ] || { alone=setsid; shift; }
+	while [ "$1" != -- ]; do options+=("$1"); shift; done
+	shift
 	# Before qemu does it, which may be later than we look.
 	: >"$log"
 	(
 		let_go_of_locks
-		exec "${DIE_WITH_US[@]}" "${QEMU[@]}" -smp "$cpus" -net none -nographic -no-reboot -kernel "$image" -initrd "$initrd" \
+		exec $alone "${DIE_WITH_US[@]}" "${QEMU[@]}" -smp "$cpus" -net none -nographic -no-reboot "${options[@]}" -kernel "$image" -initrd "$initrd" \
 			-append "console=$CONSOLE printk.devkmsg=on panic=-1 $*" </dev/null >"$log" 2>&1
 	) &
 	QEMU_PID=$!
+}
+
+# boot KERNEL_DIR INITRD CPUS SECONDS LOG [ARGUMENT...]: boots it with these arguments of the kernel; the console goes to LOG.
+# Status 0 when the program in it has come to its end, or where the kernel ended by itself; 124 after SECONDS; 125
+# where qemu could not be started.
+boot() {
+	local dir=$1 initrd=$2 cpus=$3 end=$((SECONDS + $4)) log=$5 status
+	shift 5
+	start_qemu "$dir" "$initrd" "$cpus" "$log" -- "$@"
 	while kill -0 $QEMU_PID 2>/dev/null; do
 		if grep -aq 'umlab: end' "$log"; then
 			# Some boards have no power-off.

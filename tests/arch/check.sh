@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs guest suites in the kernel of another architecture, in qemu. `make check-arch` calls it.
 #
-# usage: tests/arch/check.sh NAME P [OPTION of tests/run...]
+# usage: tests/arch/check.sh NAME P [--gdb] [OPTION of tests/run...]
+#   --gdb    the suites of tests/arch/gdb, of gdb's commands, instead
 # Exit status: that of tests/run; 125 where packages or the kernel could not be had.
 . "$(dirname "$0")/../../uml/lib.sh"
 . "$UML_DIR/make.sh"
@@ -13,6 +14,14 @@ TOOL=check-arch
 load_arch "$1"
 P=$2
 shift 2
+if [ "${1-}" = --gdb ]; then
+	shift
+	arch_point "$P"
+	# Built before, without the suites' limit of time.
+	"$ROOT/tools/deps.sh" with gdb-multiarch && arch_packages && until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" debug >/dev/null || exit 125
+	export UMLAB_ARCH=$NAME UMLAB_POINT=$P
+	exec "$ROOT/tests/run" --host "$ROOT/tests/arch/gdb" --guest "$ROOT/tests/arch/gdb/none" --results "$BUILD/results/arch-gdb-$NAME" "$@"
+fi
 [ -n "$SUITES" ] || usage "A=$NAME: no guest suites run there yet (SUITES in tests/arch/$NAME/arch)"
 arch_point "$P"
 arch_packages || exit 125

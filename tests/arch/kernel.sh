@@ -16,14 +16,15 @@
 load_arch "$1"
 P=$2 F=${3:-fast}
 FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config")
-# What has its code in the source's order, for gdb: of those of UML's debug flavour the architecture has all but UML's own.
+# What has its code in the source's order, for gdb: as in UML's debug flavour, but for mm/memory.c, which -Og does not
+# compile where there are huge pages (check_copy_size() counts on the optimizer).
 IN_ORDER=
 case $F in
 fast) FLAVOUR=$NAME ;;
 debug)
 	FLAVOUR=$NAME-debug
 	FRAGMENTS+=("$ROOT/tests/arch/debug.config")
-	IN_ORDER=$(awk '!/^#/ && $2 ~ /^mm\// { print $1 }' "$UML_DIR/configs/debug.cflags")
+	IN_ORDER=$(awk '$2 ~ "^mm/(madvise|mmu_gather).c" { print $1 }' "$UML_DIR/configs/debug.cflags")
 	;;
 *) usage "$F: no flavour: fast or debug" ;;
 esac
@@ -94,6 +95,7 @@ build() {
 		key=$KEY
 		point=$P
 		arch=$NAME
+		srcdir=$SRC
 		flavour=$FLAVOUR
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)

@@ -4,14 +4,18 @@
 import gdb
 
 from .. import events, meanings, mm, sched, source, stack
-from ..command import Command
+from ..command import COMMANDS, Command
 from ..drive import panic_message
+from ..machines import machine
 from .gather import in_use
 
 _DONTNEED = 4  # MADV_DONTNEED, include/uapi/asm-generic/mman-common.h
 
 # What UML handles an interrupt in (arch/um/kernel): the tick, and what the host's signals tell.
 _INTERRUPTS = {"timer_handler", "timer_real_alarm_handler", "sigio_handler", "sigio_run_timetravel_handlers", "do_IRQ"}
+
+# What a machine enters the kernel through for a system call: UML, x86-64, powerpc, and what others call by name.
+_SYSCALLS = {"handle_syscall", "do_syscall_64", "system_call_exception", "do_syscall"}
 
 
 class Here(Command):
@@ -58,8 +62,9 @@ def who(way):
         return words + ", in user space."
     if not set(names) & set(meanings.MEANINGS):
         return words + "."
-    kind = "in a page fault" if {"handle_page_fault", "segv"} & set(names) and "handle_syscall" not in names else \
-        "in a system call" if "handle_syscall" in names else "in the kernel"
+    call = _SYSCALLS & set(names)
+    kind = "in a page fault" if {"handle_page_fault", "segv"} & set(names) and not call else \
+        "in a system call" if call else "in the kernel"
     return f"{words}, {kind}."
 
 
@@ -121,8 +126,14 @@ def _tell_more(way):
     hints += [("rcu-tables", "tables that wait for a grace period"), ("pt-ps", "the tasks"),
               ("tour", "guided tours through this code"), ("pt-help", "all commands")]
     print("\nLook further:")
-    for command, what in hints:
+    for command, what in [hint for hint in hints if _works(hint[0])]:
         print(f"  {command:22} {what}")
+
+
+def _works(line):
+    """Whether the command of @line (str) works on this machine."""
+    command = COMMANDS.get(line.split()[0])
+    return command is None or not command.only_uml or machine().name == "uml"
 
 
 def _is_mapped(address):

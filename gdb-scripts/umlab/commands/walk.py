@@ -40,7 +40,7 @@ class Walk(Command):
 
 def walk(addr, whose):
     """Return the entries (list of pagetable.Entry) for @addr (int) in @whose (Space)."""
-    if addr >> pagetable.address_bits():
+    if not pagetable.covers(addr):
         raise Problem("address", hex(addr), f"page tables cover {pagetable.address_bits()} bits only")
     return pagetable.walk(whose.mm, addr)
 

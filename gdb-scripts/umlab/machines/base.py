@@ -24,6 +24,8 @@ class Machine:
     name = "unknown"
     #: Whether pt-walk can read its page tables.
     knows_tables = False
+    #: Whether the highest bit that the tables cover is the sign of an address: "canonical" addresses.
+    SIGN_EXTENDED = False
     #: Bytes of an entry, at each level.
     ENTRY = 8
     #: Bits of the swap entry's type; where it and the offset lie: swap_parts().

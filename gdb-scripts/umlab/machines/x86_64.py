@@ -24,6 +24,7 @@ class X8664(base.Machine):
 
     name = "x86_64"
     knows_tables = True
+    SIGN_EXTENDED = True
     SWAP_EXCLUSIVE = 1 << 3
 
     def first_page(self):
