@@ -7,7 +7,9 @@ its slot; the first zero pivot but one stands for the node's own last index.
 
 import gdb
 
+from . import lists
 from .broken import Broken
+from .machines import machine
 
 _NODE_MASK = ~0xFF
 _TYPE_SHIFT, _TYPE_MASK = 3, 0xF
@@ -83,6 +85,4 @@ def _slots(encoded, low, high):
 
 def _array(value):
     """Return the elements (list of int) of @value (gdb.Value, an array of 8-byte words) by one read."""
-    size = value.type.sizeof
-    memory = gdb.selected_inferior().read_memory(int(value.address), size).tobytes()
-    return [int.from_bytes(memory[at:at + 8], "little") for at in range(0, size, 8)]
+    return lists.words(int(value.address), value.type.sizeof // 8, machine().order)

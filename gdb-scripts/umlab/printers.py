@@ -13,7 +13,7 @@ import gdb
 import gdb.printing
 
 from . import page, pagetable
-from .machines import uml
+from .machines import machine, uml
 
 # Entries of a list that are counted.  A structure has many lists: it is printed, not searched.
 COUNTED = 100
@@ -223,7 +223,7 @@ class Spinlock(_Printer):
 
 def _queued(lock):
     """@lock in words: struct qspinlock, or a ticket lock, which has no byte for itself."""
-    value = int.from_bytes(gdb.selected_inferior().read_memory(int(lock.address), 4).tobytes(), "little")
+    value = int.from_bytes(gdb.selected_inferior().read_memory(int(lock.address), 4).tobytes(), machine().order)
     if lock.type.strip_typedefs().tag != "qspinlock":
         return "unlocked" if value >> 16 == value & 0xFFFF else "locked"
     if not value:

@@ -180,7 +180,7 @@ def cpu_threads():
 
 def on_a_cpu():
     """Return whether gdb's selected thread is a CPU of the guest, and no helper of UML's."""
-    return gdb.selected_thread().num in [thread.num for thread, _ in cpu_threads().values()]
+    return machine().name != "uml" or gdb.selected_thread().num in [thread.num for thread, _ in cpu_threads().values()]
 
 
 def stack_of(task):

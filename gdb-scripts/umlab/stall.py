@@ -5,9 +5,14 @@ The kernel's clock goes on while gdb has it.  After a stop of more than the time
 (10 s) in a grace period the kernel would report a stall, which umrun has it panic at.
 kgdb has the same trouble; what its rcu_cpu_stall_reset() (kernel/rcu/tree_stall.h)
 does is done here, at each stop, unless `set umlab-forgive-stalls off`.
+
+On UML only: the clock of a kernel in qemu stands still while gdb has it, and before that
+kernel is in its place the write would hit something else.
 """
 
 import gdb
+
+from .machines import machine
 
 _FQS_LOOPS = 3      # rcu_cpu_stall_reset()
 
@@ -56,7 +61,7 @@ def _stopped(_event):
         with side.selected(side.kernel_number()):
             inferior = gdb.selected_inferior()
             # No process, or a core.
-            if _PARAMETER.value and inferior.pid and inferior.threads():
+            if _PARAMETER.value and inferior.pid and inferior.threads() and machine().name == "uml":
                 forgive()
     except gdb.error:
         pass    # no such symbols, or the kernel is not there yet

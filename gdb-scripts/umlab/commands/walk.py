@@ -55,11 +55,13 @@ def leads_to(step):
     if pagetable.is_leaf(step):
         return "-> " + page_in_words(page.pfn_to_page(pagetable.pfn(step.value, step.level)))
     desc = pagetable.ptdesc_of(step.value, step.level)
-    # Several tables may share a page, as powerpc's do.
+    # Several tables may share a page, as powerpc's do; some of those are from a kmem_cache.
     within = table & page.size() - 1
-    return (f"-> {below(step.level)} table at {table:#x}, " + (f"{within:#x} into the page of " if within else "") +
-            f"(struct ptdesc *) {int(desc):#x}, references {page.refcount(desc)}, "
-            f"type {page.type_name(desc)}")
+    words = f"-> {below(step.level)} table at {table:#x}, " + (f"{within:#x} into the page of " if within else "")
+    head = page.head_of(page.pfn_to_page(pagetable.pfn(step.value, step.level)))
+    if page.type_name(head) == "slab":
+        return f"{words}(struct page *) {int(desc):#x}, type slab"
+    return f"{words}(struct ptdesc *) {int(desc):#x}, references {page.refcount(desc)}, type {page.type_name(desc)}"
 
 
 def levels():

@@ -210,7 +210,7 @@ unmap = Stop("__vm_munmap", in_pid_1)
 go(unmap)
 unmap.enabled = False
 tables = {table_of(start + n * TABLE) for n in range(3)}
-frees = Stop("free_pte_range", in_pid_1, count=True)
+joins = Stop("tlb_remove_table", in_pid_1, count=True)
 lib.like("pt-break gather", "pt-break gather once if comm == init", r"^pt-break \d+: stops once where a table, already out of its PMD")
 text = go(*users())
 lib.check("... says what", re.search(r"^gather: (PTE )?table .*VmPTE \d+ kB", text, re.M), text)
@@ -218,7 +218,7 @@ finish.enabled = True
 go(finish)
 named = {machine().removed(pointer).table for pointer in raw_tables()}
 lib.check("munmap: its tables are in the batch", tables <= named, f"{[hex(t) for t in tables]} of {[hex(t) for t in named]}")
-lib.equal("... those of free_pte_range(), and of upper levels", frees.hits, 3)
+lib.equal("... one for each call of tlb_remove_table()", len(raw_tables()), joins.hits)
 lib.equal("... as gdb reads it", gather.table_batch(gather.innermost().tlb).tables, raw_tables())
 lib.equal("$mg_tables()", int(gdb.parse_and_eval("$mg_tables()")), len(raw_tables()))
 handed, batch = raw_tables(), int(gdb.parse_and_eval("(unsigned long)tlb->batch"))
