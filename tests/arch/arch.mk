@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The other architectures of the series, in qemu.
 
-.PHONY: arch arch-all check-arch
+.PHONY: arch arch-all check-arch mutants-arch
 # What was asked for: the default of P= is UML's.
 ARCH_P = $(if $(filter command environment,$(firstword $(origin P))),$(P))
 ARCH_GDB_P = $(or $(ARCH_P),series)
@@ -24,3 +24,9 @@ check-arch: ## [test] guest suites in the kernel of another architecture (A=x86_
 	@tools/deps.sh
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tests/arch/check.sh '$(A)' '$(if $(GDB),$(ARCH_GDB_P),$(P))' $(if $(GDB),--gdb) $(if $(T),--test '$(T)') $(if $(TAP),--tap)
+
+mutants-arch: ## [test] planted bugs that UML hides (uml/patches/mutants/split-locks), caught on another architecture (A=x86_64; M=name; N=times)
+	@[ -n '$(A)' ] || { echo "mutants-arch: needs A=, an architecture: see make arch" >&2; exit 2; }
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s tools guest-tests
+	@tests/arch/mutants.sh $(if $(N),--times '$(N)') '$(A)' $(M)

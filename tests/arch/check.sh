@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs guest suites in the kernel of another architecture, in qemu. `make check-arch` calls it.
 #
-# usage: tests/arch/check.sh NAME P [--gdb] [OPTION of tests/run...]
-#   --gdb    the suites of tests/arch/gdb, of gdb's commands, instead
+# usage: tests/arch/check.sh NAME P [--gdb] [--flavour F] [OPTION of tests/run...]
+#   --gdb        the suites of tests/arch/gdb, of gdb's commands, instead
+#   --flavour F  of the kernel, as kernel.sh takes it (default fast, with --gdb debug)
 # Exit status: that of tests/run; 125 where packages or the kernel could not be had.
 . "$(dirname "$0")/../../uml/lib.sh"
 . "$UML_DIR/make.sh"
@@ -14,12 +15,14 @@ TOOL=check-arch
 load_arch "$1"
 P=$2
 shift 2
-if [ "${1-}" = --gdb ]; then
-	shift
+GDB= F=
+[ "${1-}" != --gdb ] || { GDB=1; shift; }
+[ "${1-}" != --flavour ] || { F=${2:?}; shift 2; }
+if [ -n "$GDB" ]; then
 	arch_point "$P"
 	# Built before, without the suites' limit of time.
-	"$ROOT/tools/deps.sh" with gdb-multiarch && arch_packages && until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" debug >/dev/null || exit 125
-	export UMLAB_ARCH=$NAME UMLAB_POINT=$P
+	"$ROOT/tools/deps.sh" with gdb-multiarch && arch_packages && until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" "${F:-debug}" >/dev/null || exit 125
+	export UMLAB_ARCH=$NAME UMLAB_POINT=$P UMLAB_FLAVOUR=${F:-debug}
 	exec "$ROOT/tests/run" --host "$ROOT/tests/arch/gdb" --guest "$ROOT/tests/arch/gdb/none" --results "$BUILD/results/arch-gdb-$NAME" "$@"
 fi
 [ -n "$SUITES" ] || usage "A=$NAME: no guest suites run there yet (SUITES in tests/arch/$NAME/arch)"
@@ -28,7 +31,7 @@ arch_packages || exit 125
 [ -z "$CROSS_COMPILE" ] || "$ROOT/tools/deps.sh" with cmake dpkg-dev $SUITE_PACKAGES || exit 125
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" >"$WORK/kernel" || exit 125
+until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" ${F:+"$F"} >"$WORK/kernel" || exit 125
 KERNEL=$(tail -n 1 "$WORK/kernel")
 
 # cross_suite SUITE CHECK: compiles it for this architecture, where a source of it has changed: into KERNEL/suites.

@@ -14,6 +14,7 @@ Builds the debug kernel of the architecture NAME at P, starts it in qemu with th
 and gdb-multiarch on it, which stops where that gives memory back. The kernel ends with gdb.
 
   --parts PART,...  of the workload (default tables; see workload.c)
+  --flavour F       of the kernel (default debug; see kernel.sh)
   --cpus N          as far as qemu's board can
   --script FILE     runs FILE in gdb instead, without a terminal: environment UMLAB_STUB, UMLAB_CONSOLE (its log), UMLAB_PMD_KB,
                     UMLAB_PAGE_KB, UMLAB_SCRIPTS
@@ -23,11 +24,12 @@ Exit status: gdb's; 2 wrong usage; 125 a package, a compiler or qemu was missing
 END
 }
 
-PARTS=tables CPUS=1 SCRIPT=
+PARTS=tables CPUS=1 SCRIPT= F=debug
 while [ $# -gt 0 ]; do
 	case $1 in
 	--help) show_usage; exit 0 ;;
 	--parts) PARTS=${2:?}; shift 2 ;;
+	--flavour) F=${2:?}; shift 2 ;;
 	--cpus) CPUS=${2:?}; shift 2 ;;
 	--script) SCRIPT=${2:?}; shift 2 ;;
 	-*) usage "$1: unknown option: see --help" ;;
@@ -44,7 +46,7 @@ WORK=$(mktemp -d)
 trap 'end_qemu; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" debug >"$WORK/kernel" || exit 125
+until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" "$F" >"$WORK/kernel" || exit 125
 KERNEL=$(tail -n 1 "$WORK/kernel")
 make_init "$KERNEL" workload "$WORK/workload" && make_initrd "$KERNEL" "$WORK/initrd" "$WORK/workload" ||
 	{ note "arch: $NAME $P: the workload does not compile: see above"; exit 125; }

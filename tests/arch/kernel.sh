@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds the kernel of one architecture at one point, as uml/kernel.sh builds UML's.
 #
-# Usage: kernel.sh NAME P [F]    NAME: a folder of tests/arch; F: fast (default) or debug
+# Usage: kernel.sh NAME P [F]    NAME: a folder of tests/arch; F: fast (default), debug, or one of the architecture's own
+#                                (NAME/F.config, with NAME/F.append, more of the kernel's command line)
+#
+#   MUTANT=FILE    a patch of the project to build into it
 #
 # Prints the O= directory, which holds IMAGE (NAME/arch) and umlab.info, on stdout's last line. A kernel that is up to
 # date is not built again.
@@ -16,21 +19,21 @@
 load_arch "$1"
 P=$2 F=${3:-fast}
 FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config")
+FLAVOUR=$NAME
+if [ "$F" != fast ]; then
+	FLAVOUR+=-$F
+	for f in "$ROOT/tests/arch/$F.config" "$ARCH_DIR/$NAME/$F.config"; do [ ! -f "$f" ] || FRAGMENTS+=("$f"); done
+	[ ${#FRAGMENTS[@]} -gt 2 ] || usage "$F: no flavour of $NAME: no $F.config in tests/arch or tests/arch/$NAME"
+fi
 # What has its code in the source's order, for gdb: as in UML's debug flavour, but for mm/memory.c, which -Og does not
 # compile where there are huge pages (check_copy_size() counts on the optimizer).
 IN_ORDER=
-case $F in
-fast) FLAVOUR=$NAME ;;
-debug)
-	FLAVOUR=$NAME-debug
-	FRAGMENTS+=("$ROOT/tests/arch/debug.config")
+! grep -q '^CONFIG_DEBUG_INFO' "${FRAGMENTS[@]}" ||
 	IN_ORDER=$(awk '$2 ~ "^mm/(madvise|mmu_gather).c" { print $1 }' "$UML_DIR/configs/debug.cflags")
-	;;
-*) usage "$F: no flavour: fast or debug" ;;
-esac
 arch_point "$P"
 # It has all of our patches.
 [ "$P" != fixed ] || PATCHES=
+[ -z "${MUTANT-}" ] || PATCHES=$MUTANT
 
 # our_tree: sets POINT and SRC: the worktree that UML is built from, too; with the patches that the architecture needs
 # to compile at all, one of its own.
@@ -60,11 +63,11 @@ set_make_args() {
 	MAKE_ARGS+=("${MAKE_MORE[@]}")
 	for o in $IN_ORDER; do MAKE_ARGS+=("CFLAGS_$o=$(sed -n 's/^flags //p' "$UML_DIR/configs/debug.cflags")"); done
 	export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=umlab KBUILD_BUILD_HOST=umlab KBUILD_BUILD_VERSION=1
-	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES SOURCE KCONFIG_CONFIG
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES MUTANT SOURCE KCONFIG_CONFIG
 }
 
 build_key() {
-	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0"; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
+	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0" "$ARCH_DIR/$NAME/$F.append" 2>/dev/null || true; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
 }
 
 configure() {
@@ -102,6 +105,7 @@ build() {
 		own_remove_table=$(has_symbol "$OUT/.config" HAVE_ARCH_TLB_REMOVE_TABLE)
 		moves_tables=$(has_symbol "$OUT/.config" HAVE_MOVE_PMD)
 		kernelrelease=$(cat "$OUT/include/config/kernel.release")
+		append=$(cat "$ARCH_DIR/$NAME/$F.append" 2>/dev/null || true)
 		compiler=$("$COMPILER" --version | head -n1)
 		build_seconds=$(elapsed "$T0")
 	END

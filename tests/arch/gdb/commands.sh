@@ -5,4 +5,4 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 top=$here/../../..
-exec timeout "${GDB_LIMIT:-400}" "$top/tests/arch/gdb.sh" --parts contents --script "$here/commands.py" "${UMLAB_ARCH:?}" "${UMLAB_POINT:?}"
+exec timeout "${GDB_LIMIT:-400}" "$top/tests/arch/gdb.sh" --parts contents --flavour "${UMLAB_FLAVOUR:-debug}" --script "$here/commands.py" "${UMLAB_ARCH:?}" "${UMLAB_POINT:?}"
