@@ -114,6 +114,15 @@ arch_run --points work fake
 like "$STATUS $OUT" '^2 .*P=work: other architectures have points only' "the user's branch is refused, not taken for its last commit"
 arch_run --docs fake
 is "$STATUS" 2 "no table of one architecture: 2"
+OUT=$("$top/tests/arch/gdb.sh" fake 2>&1); is "$? $OUT" "2 arch: which? gdb.sh NAME P" "gdb: no point"
+OUT=$("$top/tests/arch/gdb.sh" nonesuch series 2>&1); like "$? $OUT" "^2 .*no such architecture" "gdb: no such architecture"
+OUT=$("$top/tests/arch/mutants.sh" x86_64 nonesuch 2>&1); like "$? $OUT" "^2 .*no such mutant" "mutants: no such mutant"
+for f in "$top"/uml/patches/mutants/split-locks/*.patch; do
+	flavour=$(sed -n 's/^Flavour: //p' "$f") arch=$(sed -n 's/^Arch: //p' "$f") by=$(sed -n 's/^Caught-by: //p' "$f")
+	[ -f "$top/tests/arch/$arch/arch" ] && { [ -f "$top/tests/arch/$flavour.config" ] || [ -f "$top/tests/arch/$arch/$flavour.config" ]; } &&
+		case $by in "gdb: "*) [ -x "$top/tests/arch/gdb/${by#gdb: }.sh" ] ;; *) [ -f "$top/tests/guest/${by%%:*}.c" ] ;; esac
+	ok $? "mutants: $(basename "$f" .patch) names an architecture, a flavour and a suite that are there"
+done
 arch_run --wrong
 is "$STATUS" 2 "a wrong option: 2"
 echo "echo 'umlab: begin page=4 pmd=2048 tainted=0'; sleep 100" > "$dir/behave"
