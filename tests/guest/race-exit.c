@@ -160,7 +160,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-exit", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(threads_come_and_go);
 	suite_add_race(a_process_ends_in_the_middle);
 	return suite_end();

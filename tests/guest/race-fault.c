@@ -288,7 +288,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-fault", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(faults_in_the_same_table);
 	suite_add_race(faults_while_the_lock_is_dropped);
 	suite_add_race(faults_while_the_batches_run_out);

@@ -97,7 +97,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-fork", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(fork_meets_reclaim);
 	suite_add_race(fork_meets_reclaim_that_drops_the_lock);
 	return suite_end();

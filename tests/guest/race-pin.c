@@ -223,7 +223,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-pin", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(pages_in_a_pipe);
 	suite_add_race(pages_on_their_way_to_a_disk);
 	suite_add_race(pages_that_a_disk_writes_to);

@@ -103,7 +103,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-processes", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(share_pages_not_tables);
 	return suite_end();
 }

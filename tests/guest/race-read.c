@@ -292,7 +292,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-read", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(read_and_write_into_the_range);
 	suite_add_race(pread_head_on);
 	suite_add_race(urgent_reads_into_tables_that_come_and_go);

@@ -160,7 +160,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("race-shared", argc, argv);
-	suite_modes("ptrace/1 seccomp/2");
+	suite_modes("seccomp/1 seccomp/2");
 	suite_add_race(written_while_it_is_emptied);
 	suite_add_race(written_while_the_lock_is_dropped);
 	suite_add_race(two_take_the_same_table);

@@ -240,6 +240,9 @@ START_TEST(munmap_then_mmap_in_another_thread)
 	struct remapper r = { .map = map_anon(1), .fd = file_of_one_page() };
 	pthread_t thread;
 
+	/* Where the other thread comes before the sync by chance, as it does in a slow kernel. */
+	if (skip_unmended("uml-bugs.md 1b: populating an entry loses its bit"))
+		return;
 	for (long round = 0; round < race_rounds(10); round++) {
 		r.go = 0;
 		fill(r.map, TABLE_SPAN, SEED);

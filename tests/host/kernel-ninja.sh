@@ -68,7 +68,11 @@ echo 'static inline int umlab_two(void) { return 2; }' >> "$tree/mm/internal.h"
 echo 'int umlab_use(void); int umlab_use(void) { return umlab_two(); }' >> "$tree/mm/madvise.c"
 same "a header, and a source that needs it"
 echo 'int umlab_first;' >> "$tree/mm/mmu_gather.c"
-(sleep 0.7; echo 'int umlab_second;' >> "$tree/mm/mmu_gather.c") &
+# At once when its compiler is there, in this session of ours.
+(for ((i = 0; i < 1000; i++)); do
+	! pgrep -s 0 -f 'mm/mmu_gather\.c' > /dev/null || break
+	sleep 0.02
+done; echo 'int umlab_second;' >> "$tree/mm/mmu_gather.c") &
 build
 wait $!
 same "a source that was saved while it was compiled"
