@@ -4,20 +4,22 @@
 CHECKS=0 FAILURES=0 ERRORS=0 NUMBER=0
 SKIPPED=() KNOWN_SEEN=()
 
-# Microseconds as seconds with two places.
+# There are thousands of results: no process for one of them.
+
+# seconds MICROSECONDS: sets S to seconds with two places.
 seconds()
 {
-	printf '%d.%02d' $(($1 / 1000000)) $(($1 / 10000 % 100))
+	printf -v S '%d.%02d' $(($1 / 1000000)) $(($1 / 10000 % 100))
 }
 
+# xml TEXT: sets XML.
 xml()
 {
 	# In quotes: bash 5.2 takes a bare & for what was matched.
-	local s=${1//&/"&amp;"}
-
-	s=${s//</"&lt;"} s=${s//>/"&gt;"} s=${s//\"/"&quot;"}
+	XML=${1//&/"&amp;"}
+	XML=${XML//</"&lt;"} XML=${XML//>/"&gt;"} XML=${XML//\"/"&quot;"}
 	# XML 1.0 has no place for most control characters.
-	printf '%s' "${s//[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']/?}"
+	XML=${XML//[$'\x01'-$'\x08\x0b\x0c\x0e'-$'\x1f']/?}
 }
 
 report_open()
@@ -41,11 +43,12 @@ human()
 # report_result WHERE STATUS WEIGHT NAME MICROSECONDS REASON LOG
 report_result()
 {
-	local where=$1 status=$2 weight=$3 name=$4 s reason=$6 log=$7 word line
-	local -a lines
+	local where=$1 status=$2 weight=$3 name=$4 S s reason=$6 log=$7 word line
+	local -a lines=("$reason")
 
-	s=$(seconds "$5")
-	mapfile -t lines <<< "$reason"
+	seconds "$5"
+	s=$S
+	[[ $reason != *$'\n'* ]] || mapfile -t lines <<< "$reason"
 	NUMBER=$((NUMBER + 1))
 	[ "$status" = skip ] || CHECKS=$((CHECKS + weight))
 	case $status in
@@ -53,7 +56,7 @@ report_result()
 	error) ERRORS=$((ERRORS + weight)) word=ERROR ;;
 	*) word=$status ;;
 	esac
-	line=$(printf '%-5s %s  %s' "$word" "$where" "$name")
+	printf -v line '%-5s %s  %s' "$word" "$where" "$name"
 	case $status in
 	ok)
 		human "$line  $s s"
@@ -82,15 +85,19 @@ report_result()
 # One JUnit case.
 report_case()
 {
-	local inside=
+	local inside= first where name XML
 
+	xml "${5%%$'\n'*}"; first=$XML
+	xml "$1"; where=$XML
+	xml "$3"; name=$XML
+	xml "$5"
 	case $2 in
-	FAIL) inside="<failure message=\"$(xml "${5%%$'\n'*}")\">$(xml "$5")</failure>" ;;
-	error) inside="<error message=\"$(xml "${5%%$'\n'*}")\">$(xml "$5")</error>" ;;
-	skip) inside="<skipped message=\"$(xml "$5")\"/>" ;;
+	FAIL) inside="<failure message=\"$first\">$XML</failure>" ;;
+	error) inside="<error message=\"$first\">$XML</error>" ;;
+	skip) inside="<skipped message=\"$XML\"/>" ;;
 	esac
 	printf '  <testcase classname="%s" name="%s" time="%s">%s</testcase>\n' \
-		"$(xml "$1")" "$(xml "$3")" "$4" "$inside" >> "$RESULTS/check.cases"
+		"$where" "$name" "$4" "$inside" >> "$RESULTS/check.cases"
 }
 
 # Totals, last, in Check's form. Returns 0 when all passed.
