@@ -16,6 +16,8 @@ TESTS_KNOWN := $(if $(filter command environment,$(firstword $(origin P)))$(LINU
 # The host suites of gdb want debug kernels, that of mutants kernels with planted bugs; a run that
 # picks a test or a kernel does without.
 TESTS_GDB := $(if $(T)$(LINUX)$(PATCHES)$(filter-out series base fixed,$(TESTS_POINTS)),,series)
+# Which shows them as well, and has to be built for gdb anyway: then a fast one of that point is not needed.
+TESTS_KNOWN_DEBUG = $(if $(T),$(if $(wildcard build/points/series/debug/umlab.info),series),series)
 TESTS_DIFFERING = $(TESTS_KNOWN)
 TESTS_FLAVOURS = $(F)
 TESTS_MODES := default
@@ -44,7 +46,8 @@ check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel c
 		done; \
 		for point in $(TESTS_KNOWN); do \
 			! [ build/points/fixed -ef build/points/$$point ] || continue; \
-			dir=$$(uml/kernel.sh $$point $$f | tail -n 1) && [ -n "$$dir" ] || exit 1; \
+			k=$$f; [ $$f,$$point != fast,$(TESTS_KNOWN_DEBUG) ] || k=debug; \
+			dir=$$(uml/kernel.sh $$point $$k | tail -n 1) && [ -n "$$dir" ] || exit 1; \
 			set -- "$$@" --known-at "$$dir"; \
 		done; \
 	done; \
@@ -69,6 +72,7 @@ matrix: ## [test] POINTS= x FLAVOURS= x MODES= x SEEDS= as independent jobs: her
 check-all: TESTS_FLAVOURS = fast sanitize
 check-all: TESTS_MODES = ptrace/1 seccomp/1 seccomp/2
 check-all: TESTS_DIFFERING =
+check-all: TESTS_KNOWN_DEBUG =
 # The gdb commands in both kernels that have debug information, at every point, and all tours.
 check-all: TESTS_GDB += base fixed
 check-all: export UMLAB_GDB_FLAVOURS = debug sanitize

@@ -6,5 +6,5 @@ set -u
 . "$(dirname "$0")/gdb-lib.sh"
 
 gdb_flavours=fast
-gdb_suite no-debug series/1 +rest
+gdb_suite no-debug fixed/1 +rest
 finish
