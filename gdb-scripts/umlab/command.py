@@ -26,7 +26,7 @@ from contextlib import contextmanager
 
 import gdb
 
-from . import mm, sched
+from . import language, mm, sched
 from .broken import Broken
 from .machines import machine
 
@@ -72,14 +72,9 @@ class Command(gdb.Command):
         """gdb calls this with what was typed behind the command's name."""
         with at_kernel(self.name):
             need_debug()
-            self.need_machine()
+            need_machine(self.only_uml)
             need_process()
             self.run(*self.parse(split(text)))
-
-    def need_machine(self):
-        """Raise a Problem if the command works on UML only, and this is another machine."""
-        if self.only_uml and machine().name != "uml":
-            raise Problem("machine", machine().name, "works on UML only; pt-walk, mg-show, rcu-tables and pt-break work here")
 
     def parse(self, words):
         """Return the values (list) of the arguments in @words (list of str), defaults included."""
@@ -107,15 +102,18 @@ class Command(gdb.Command):
 
 
 class errors_told:  # pylint: disable=invalid-name
-    """Context: errors inside become one line for the user, with @name (str) before it."""
+    """Context: errors inside become one line for the user, with @name (str) before it; expressions are C."""
 
     def __init__(self, name):
         self._name = name
+        self._language = language.ours()
 
     def __enter__(self):
+        self._language.__enter__()
         return self
 
     def __exit__(self, kind, error, _):
+        self._language.__exit__()
         if kind is None or issubclass(kind, KeyboardInterrupt):
             return False
         text = explain(error)
@@ -143,6 +141,8 @@ class Function(gdb.Function):
 
     name = None
     needs_process = True
+    #: As Command's.
+    only_uml = False
 
     def __init__(self):
         super().__init__(self.name)
@@ -161,10 +161,13 @@ class Function(gdb.Function):
         with self.context():
             if self.needs_process:
                 need_debug()
+                need_machine(self.only_uml)
                 need_process()
             try:
                 inspect.signature(self.value).bind(*arguments)
-                return self.value(*arguments)
+                found = self.value(*arguments)
+                # gdb makes an array without elements of "", and prints that as a pointer.
+                return gdb.Value(bytes(1), gdb.lookup_type("char").array(0)) if isinstance(found, str) and not found else found
             except TypeError as error:
                 raise Problem("arguments", len(arguments), f"{error}: see help function {self.name}") from None
 
@@ -194,6 +197,14 @@ def need_debug():
     except gdb.error:
         return  # no kernel at all: what is missing is told where it is wanted
     raise Problem("symbols", "none", "needs a kernel with debug information (F=debug)")
+
+
+def need_machine(only_uml):
+    """Raise a Problem if what is asked for works on UML only (@only_uml, bool), and this is another machine."""
+    here = machine()
+    if only_uml and here.name != "uml":
+        walk = "pt-walk, " if here.knows_tables else ""
+        raise Problem("machine", here.name, f"works on UML only; {walk}pt-here, mg-show, mg-batches, rcu-tables and pt-break work here")
 
 
 def need_process():
@@ -253,7 +264,8 @@ def split(text):
 def number(text):
     """Return the value (int) of the gdb expression @text (str)."""
     try:
-        return int(gdb.parse_and_eval(text))
+        with language.users():
+            return int(gdb.parse_and_eval(text))
     except gdb.MemoryError as error:
         raise Problem("expression", text, str(error)) from None
     except (gdb.error, TypeError, ValueError) as error:
@@ -322,7 +334,8 @@ def task(text):
 def _value_of(text):
     """The value (gdb.Value) of the expression @text (str), None if it has none."""
     try:
-        value = gdb.parse_and_eval(text)
+        with language.users():
+            value = gdb.parse_and_eval(text)
         value.fetch_lazy()
         return value
     except gdb.error:

@@ -26,6 +26,11 @@ def is_leaf(step):
     return machine().is_leaf(step.level, step.value)
 
 
+def leaf_size(step):
+    """Return how many bytes (int) of addresses the entry @step (Entry) stands for: what it maps, if it is a leaf."""
+    return 1 << next(level.shift for level in machine().levels() if level.name == step.level)
+
+
 def needsync(value):
     """Return whether the host still has to be told of the entry @value (int), on UML."""
     return machine().pending(value) != ""
@@ -66,7 +71,9 @@ def describe(value, level="pte"):
 def covers(address):
     """Return whether the page tables have an entry for @address (int, unsigned 64 bit), sign-extended as on x86-64 or not."""
     bits = address_bits()
-    return not address >> bits or machine().SIGN_EXTENDED and address >> bits - 1 == (1 << 65 - bits) - 1
+    if not machine().SIGN_EXTENDED:
+        return not address >> bits
+    return address >> bits - 1 in (0, (1 << 65 - bits) - 1)
 
 
 def address_bits():

@@ -197,8 +197,11 @@ def callback_lists():
     reader = _Reader()
     if is_tiny():
         return [_tiny_list(reader)]
-    data = gdb.parse_and_eval("rcu_data")
-    return [_cpu_list(reader, number, sched.per_cpu(data, number)) for number in sched.cpus()]
+    data, online = gdb.parse_and_eval("rcu_data"), sched.cpus()
+    found = [_cpu_list(reader, number, sched.per_cpu(data, number)) for number in sched.cpus("__cpu_possible_mask")]
+    # A panic takes CPUs down without a word to RCU: what waits there waits.
+    return [one if one.cpu in online else one._replace(wrong=one.wrong or "offline") for one in found
+            if one.cpu in online or any(segment.callbacks for segment in one.segments)]
 
 
 def _cpu_list(reader, number, data):

@@ -49,10 +49,10 @@ def cpu():
     return machine().cpu()
 
 
-def cpus():
-    """Return the numbers (list of int) of the CPUs that are online: __cpu_online_mask."""
+def cpus(mask="__cpu_online_mask"):
+    """Return the numbers (list of int) of the CPUs in @mask (str): those that are online, or "__cpu_possible_mask"."""
     try:
-        bits = gdb.parse_and_eval("__cpu_online_mask")["bits"]
+        bits = gdb.parse_and_eval(mask)["bits"]
     except gdb.error:
         return [0]
     word = gdb.lookup_type("unsigned long").sizeof * 8
@@ -67,9 +67,8 @@ def per_cpu(variable, number):
 
     A kernel without SMP has just the one: per_cpu_ptr(), include/linux/percpu-defs.h.
     """
-    try:
-        offset = int(gdb.parse_and_eval("__per_cpu_offset")[number])
-    except gdb.error:
+    offset = machine().per_cpu_offset(number)
+    if offset is None:
         return variable
     where = (int(variable.address) + offset) & (1 << 64) - 1
     return gdb.Value(where).cast(variable.type.pointer()).dereference()

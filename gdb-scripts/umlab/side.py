@@ -18,9 +18,9 @@ from collections import Counter
 import gdb
 import gdb.unwinder
 
-from . import elf, host, mm as mms, stack, user
+from . import elf, host, mm as mms, sched, stack, user
 from .command import Problem
-from .machines import uml
+from .machines import machine, uml
 
 # While a stub is attached: both run when one is told to, breakpoints in its code are the
 # processor's, and gdb does not wonder that the stub isn't the program.
@@ -221,10 +221,27 @@ def kernel_number():
     return _kernel if here in _sides and _kernel is not None else here
 
 
+class _OfKernel(selected):
+    """Context: the kernel's inferior is selected, and of its threads the CPU that runs the user side that was, if one does."""
+
+    def __enter__(self):
+        super().__enter__()
+        here = _sides.get(self._before)
+        if self._before == self._number or here is None or not here.mm:
+            return
+        try:
+            for number, (thread, _) in sched.cpu_threads().items():
+                task = machine().current(number)
+                if int(task) and int(task["mm"]) == here.mm:
+                    thread.switch()
+        except gdb.error:
+            pass    # it runs, or tells nothing of its CPUs: its first thread, as before
+
+
 def on_kernel_side():
-    """Return a context in which the kernel's inferior is selected."""
+    """Return a context in which the kernel's inferior is selected: the CPU that runs the selected user side, if there is one."""
     tidy()
-    return selected(kernel_number())
+    return _OfKernel(kernel_number())
 
 
 def leave_empty():

@@ -12,6 +12,7 @@ kernel is in its place the write would hit something else.
 
 import gdb
 
+from . import language
 from .machines import machine
 
 _FQS_LOOPS = 3      # rcu_cpu_stall_reset()
@@ -58,7 +59,7 @@ def _stopped(_event):
     from . import side  # pylint: disable=import-outside-toplevel,cyclic-import
     try:
         # A stop in the program that pt-user is attached to keeps the kernel waiting as well.
-        with side.selected(side.kernel_number()):
+        with side.selected(side.kernel_number()), language.ours():
             inferior = gdb.selected_inferior()
             # No process, or a core.
             if _PARAMETER.value and inferior.pid and inferior.threads() and machine().name == "uml":

@@ -48,16 +48,18 @@ mutants() {
 # try PATCH TEST FLAVOUR: runs TEST in that kernel, without a bug where PATCH is empty. Status 0 when it passed, 1 when it failed
 # (MESSAGE: how), 2 when it could not be run.
 try() {
-	local by=$2 options=(--flavour "$3") log=$RESULTS/out tap=$BUILD/results/arch-$NAME/check.tap status=0
+	local by=$2 options=(--flavour "$3") log tap=$BUILD/results/arch-$NAME/check.tap status=0
 	case $by in
 	"gdb: "*) by=${by#gdb: } options=(--gdb "${options[@]}") tap=$BUILD/results/arch-gdb-$NAME/check.tap ;;
 	*) options+=(--modes "native/$MAX_CPUS") ;;
 	esac
+	log=$RESULTS/$3-$(tr -c 'a-z0-9\n' - <<<"$by")${1:+-$(basename "$1" .patch)}
 	rm -f "$tap"
 	MUTANT=${1#"$ROOT"/} "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --test "$by" >"$log" 2>&1 </dev/null || status=$?
 	[ $status != 0 ] || return 0
 	[ $status -lt 128 ] || exit $status
 	MESSAGE=$(sed -n '/^not ok/ { n; s/^# *//p; q }' "$tap" 2>/dev/null | cut -c1-160)
+	case $MESSAGE in "qemurun: 125 "* | "printed no TAP"* | "could not be started"*) note "mutants-arch: $by: $MESSAGE: see $log"; return 2 ;; esac
 	[ $status = 1 ] && grep -q '^not ok' "$tap" 2>/dev/null && return 1
 	note "mutants-arch: $(tail -n 1 "$log")"
 	return 2
@@ -79,7 +81,7 @@ for f in "${FILES[@]}"; do
 	printf '%-42s %-9s %-8s %s\n' "$(basename "$f" .patch)" "$flavour" "$caught/$TIMES" "$by"
 	[ -z "$MESSAGE" ] || printf '    %s\n' "$MESSAGE"
 	[ $caught = "$TIMES" ] || STATUS=1
-	CONTROLS+=("$flavour $by")
+	[[ " ${CONTROLS[*]/%/|}" == *" $flavour $by|"* ]] || CONTROLS+=("$flavour $by")
 done
 failed=0
 for control in "${CONTROLS[@]}"; do

@@ -235,10 +235,21 @@ def test_without_batches():
               (set(), G["MANY_TABLES"] + G["MANY_UPPER"]))
 
 
+def test_language():
+    """The user's language is for what he types."""
+    said = lib.output("rcu-tables")
+    for language in ("ada", "rust", "pascal"):
+        gdb.execute(f"set language {language}", to_string=True)
+        lib.equal(f"rcu-tables, language {language}", lib.output("rcu-tables"), said)
+        lib.equal("... which stays", gdb.parameter("language"), language)
+    gdb.execute("set language auto", to_string=True)
+
+
 def test_batches():
     """series and later: the way of a table through RCU."""
     few = tables_at("FEW", our_mm())
     test_enqueue(few)
+    test_language()
     test_grace_period()
     test_extract(few)
     test_run(few)

@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import gdb
 
-from .. import gather, mm, page, sched
+from .. import gather, language, mm, page, sched
 from ..command import Argument, Command, Function, Problem
 from ..machines import machine
 
@@ -58,7 +58,8 @@ gathered.complete = gdb.COMPLETE_EXPRESSION
 
 def _by_expression(text):
     try:
-        value = gdb.parse_and_eval(text)
+        with language.users():
+            value = gdb.parse_and_eval(text)
         if not gather.is_gather(value.type):
             raise Problem("expression", text,
                           f"is of type {value.type}: give a struct mmu_gather or a pointer to one")

@@ -99,6 +99,7 @@ class _Stale(Function):
     """Return how many pages of a task's address space the host still maps that the kernel took away."""
 
     name = "pt_stale"
+    only_uml = True
 
     def value(self, whose="current"):
         return host.stale_pages(space_of(whose).mm)

@@ -4,7 +4,7 @@
 import gdb
 
 from .. import events, pagetable
-from ..command import Command, Function, Problem, address, at_kernel, space, split
+from ..command import Command, Function, Problem, address, at_kernel, need_machine, space, split
 from ..lives import RECORDER
 from ..machines import uml
 
@@ -45,7 +45,7 @@ class Life(Command):
     def invoke(self, text, from_tty):
         # The breakpoints may be set, and the records read, without a process.
         with at_kernel(self.name):
-            self.need_machine()
+            need_machine(self.only_uml)
             word, _, rest = text.strip().partition(" ")
             if word not in self.words:
                 raise Problem("what", word or "missing", f"give {', '.join(self.words)}; see help {self.name}")
@@ -216,6 +216,7 @@ class _Life(Function):
     """Return the number of the newest life of a table, as `pt-life show` counts; 0 if there is none."""
 
     name = "pt_life"
+    only_uml = True
 
     needs_process = False
 

@@ -274,6 +274,7 @@ class _Tables(Function):
     """Return the number of PTE tables of a task's address space."""
 
     name = "pt_tables"
+    only_uml = True
 
     def value(self, whose="current"):
         return len(census.census(space_of(whose).mm).of_level("pte"))
@@ -283,6 +284,7 @@ class _Empty(Function):
     """Return the number of PTE tables of a task's address space all of whose entries are none."""
 
     name = "pt_empty"
+    only_uml = True
 
     def value(self, whose="current"):
         return len(census.census(space_of(whose).mm).empty())

@@ -9,7 +9,7 @@ import textwrap
 import gdb
 
 from .. import race, source
-from ..command import Command, Problem, at_kernel, need_debug
+from ..command import Command, Problem, at_kernel, need_debug, need_machine
 from ..talk import asked, quiet, typed
 
 RACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../races")
@@ -44,7 +44,7 @@ class Race(Command):
 
     def invoke(self, text, from_tty):
         with at_kernel(self.name):
-            self.need_machine()
+            need_machine(self.only_uml)
             words = text.split()
             mode = words[1] if len(words) > 1 else ""
             if len(words) > 2 or mode not in ("", *_MODES):

@@ -256,6 +256,7 @@ class _WaitsIn(Function):
     """Return the function in which a task, or the task of a pid, sleeps; "" if it does not."""
 
     name = "um_waits_in"
+    only_uml = True
 
     def value(self, whose):
         if whose.type.strip_typedefs().code == gdb.TYPE_CODE_INT:

@@ -20,7 +20,7 @@ import sys
 import gdb
 
 from .. import race, source, tour
-from ..command import Command, Problem, errors_told, need_debug
+from ..command import Command, Problem, errors_told, need_debug, need_machine
 from ..talk import asked, quiet, typed
 
 TOURS = os.environ.get("UMLAB_TOURS") or \
@@ -274,7 +274,7 @@ class _Tour(Command):
 
     def invoke(self, text, from_tty):
         with errors_told(self.name):
-            self.need_machine()
+            need_machine(self.only_uml)
             names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
             if not text:
                 self._list(names)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import gdb
 
 from .. import mm as mms, sched, side, source, stub, user
-from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_debug,
+from ..command import (COMMANDS, Argument, Command, Function, Problem, Space, address, errors_told, need_debug, need_machine,
                        need_process, number, path, space_of, split, task)
 from ..files import whole_file
 
@@ -39,7 +39,7 @@ class _OnKernelSide(Command):
 
     def invoke(self, text, from_tty):
         with errors_told(self.name), _FromAnySide():
-            self.need_machine()
+            need_machine(self.only_uml)
             self.run(*self.parse(split(text)))
 
 
@@ -237,7 +237,7 @@ class _Do(_OnKernelSide):
 
     def invoke(self, text, from_tty):
         with errors_told(self.name):
-            self.need_machine()
+            need_machine(self.only_uml)
             if not text.strip():
                 raise Problem("COMMAND", "missing", "see help pt-user do")
             with _FromAnySide():
@@ -341,7 +341,7 @@ class _Detach(_OnKernelSide):
     def invoke(self, text, from_tty):
         with errors_told(self.name):
             need_debug()
-            self.need_machine()
+            need_machine(self.only_uml)
             sides = side.anyone_attached()
             if not sides:
                 raise Problem("process", "none", "pt-user attach attaches to one")
@@ -375,7 +375,7 @@ class _Across(Command):
     def invoke(self, text, from_tty):
         with errors_told(self.name):
             with _FromAnySide():
-                self.need_machine()
+                need_machine(self.only_uml)
                 values = self.parse(split(text))
             print(self.cross(*values), end="")
             gdb.execute("frame")
@@ -595,6 +595,7 @@ class _Long(Function):
     """Return the 8 bytes of user memory at an address as an unsigned long."""
 
     name = "pt_user_long"
+    only_uml = True
 
     @contextmanager
     def context(self):

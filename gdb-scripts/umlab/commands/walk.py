@@ -6,6 +6,7 @@ import gdb
 from .. import mm, page, pagetable, sched
 from ..command import Argument, Command, Function, Problem, address, space, space_of
 from ..machines import machine
+from .gather import size_in_words
 
 
 class Walk(Command):
@@ -30,12 +31,11 @@ class Walk(Command):
         steps = walk(addr, whose)
         print(f"{addr:#x} in {whose.name}, mm {int(whose.mm):#x}")
         vma = mm.find_vma(whose.mm, addr)
-        print("VMA  " + (f"{mm.describe(vma)}  (struct vm_area_struct *) {int(vma.value):#x}"
-                         if vma else "none: an access would be a SIGSEGV"))
+        print("VMA  " + (f"{mm.describe(vma)}  (struct vm_area_struct *) {int(vma.value):#x}" if vma else no_vma(whose)))
         for step in steps:
             print(f"{step.level}[{pagetable.index(step, addr)}]".ljust(9) +
                   f"at {step.address:#x}  {step.value:#014x}  {pagetable.describe(step.value, step.level)}")
-            print("         " + leads_to(step))
+            print("         " + leads_to(step, addr))
 
 
 def walk(addr, whose):
@@ -45,15 +45,27 @@ def walk(addr, whose):
     return pagetable.walk(whose.mm, addr)
 
 
-def leads_to(step):
-    """Return in words where @step (pagetable.Entry) leads to."""
+def no_vma(whose):
+    """Return what it means that no VMA of @whose (Space) has an address."""
+    if int(whose.mm) != int(gdb.parse_and_eval("&init_mm")):
+        return "none: an access would be a SIGSEGV"
+    # UML's own image and memory are mappings of the host's, and in no table.
+    return "none: the kernel's own addresses have none" + \
+        (", and only vmalloc's are in its tables" if machine().name == "uml" else "")
+
+
+def leads_to(step, addr):
+    """Return in words where @step (pagetable.Entry) of the walk of @addr (int) leads to."""
     if not pagetable.is_present(step.value):
         if step.level != "pte":
             return f"-> no {below(step.level)} table"
         return "-> no page"
     table = pagetable.reaches(step)
     if pagetable.is_leaf(step):
-        return "-> " + page_in_words(page.pfn_to_page(pagetable.pfn(step.value, step.level)))
+        size = pagetable.leaf_size(step)
+        huge = f"{size_in_words(size)} from frame {pagetable.pfn(step.value, step.level):#x} on; this address: " \
+            if size > page.size() else ""
+        return f"-> {huge}{page_in_words(page_of(step, addr))}"
     desc = pagetable.ptdesc_of(step.value, step.level)
     # Several tables may share a page, as powerpc's do; some of those are from a kmem_cache.
     within = table & page.size() - 1
@@ -62,6 +74,12 @@ def leads_to(step):
     if page.type_name(head) == "slab":
         return f"{words}(struct page *) {int(desc):#x}, type slab"
     return f"{words}(struct ptdesc *) {int(desc):#x}, references {page.refcount(desc)}, type {page.type_name(desc)}"
+
+
+def page_of(step, addr):
+    """Return the struct page * of @addr (int) in what the present leaf @step (pagetable.Entry) maps, a huge page or not."""
+    inside = addr & pagetable.leaf_size(step) - 1
+    return page.pfn_to_page(pagetable.pfn(step.value, step.level) + inside // page.size())
 
 
 def levels():
@@ -92,6 +110,8 @@ class _Entry(Function):
     name = "pt_entry"
 
     def value(self, addr, level, whose="current"):
+        if level.type.strip_typedefs().code not in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_PTR):
+            raise Problem("level", level, f'give one of {", ".join(levels())}, in quotes')
         wanted = level.string(errors="replace")
         if wanted not in levels():
             raise Problem("level", wanted, f"give one of {', '.join(levels())}")
@@ -109,9 +129,7 @@ class _Page(Function):
     def value(self, addr, whose="current"):
         last = walk(int(addr) & (1 << 64) - 1, space_of(whose))[-1]
         if pagetable.is_leaf(last) and pagetable.reaches(last) is not None:
-            first = pagetable.pfn(last.value, last.level)
-            inside = int(addr) & (1 << dict((l.name, l.shift) for l in machine().levels())[last.level]) - 1
-            return page.pfn_to_page(first + inside // page.size())
+            return page_of(last, int(addr))
         return gdb.Value(0).cast(gdb.lookup_type("struct page").pointer())
 
 

@@ -40,10 +40,21 @@ class Machine:
     # Memory.
 
     def page_shift(self):
-        """Return log2 of the page size: empty_zero_page is one page (mm/mm_init.c)."""
+        """Return log2 of the page size: empty_zero_page is one page (mm/mm_init.c), but on MIPS, which has a pointer to several.
+
+        There the allocator of per-CPU memory tells (mm/percpu.c), once it is set up; Broken before.
+        """
         if self._page_shift is None:
-            self._page_shift = int(gdb.parse_and_eval("sizeof(empty_zero_page)")).bit_length() - 1
+            zero = gdb.parse_and_eval("empty_zero_page").type.strip_typedefs()
+            size = zero.sizeof if zero.code == gdb.TYPE_CODE_ARRAY else self._page_size_by_percpu()
+            self._page_shift = size.bit_length() - 1
         return self._page_shift
+
+    def _page_size_by_percpu(self):
+        pages = int(gdb.parse_and_eval("pcpu_unit_pages"))
+        if pages <= 0:
+            raise self._unknown("its page size as long as it has not set up its memory")
+        return int(gdb.parse_and_eval("pcpu_unit_size")) // pages
 
     def page_size(self):
         """Return the bytes of a page."""
@@ -74,6 +85,13 @@ class Machine:
     def cpu(self):
         """Return the number of the CPU that gdb's selected thread is: qemu's stub numbers them from 1."""
         return gdb.selected_thread().num - 1
+
+    def per_cpu_offset(self, cpu):
+        """Return what lies between a per-CPU variable and that of @cpu: per_cpu_offset(); None without SMP."""
+        try:
+            return int(gdb.parse_and_eval("__per_cpu_offset")[cpu])
+        except gdb.error:
+            return None
 
     def current(self, cpu):
         """Return the task (struct task_struct *) that runs on @cpu: cpu_rq(cpu)->curr."""

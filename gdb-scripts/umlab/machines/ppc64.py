@@ -11,8 +11,9 @@ from . import base
 
 _PRESENT, _PTE, _INVALID = 1 << 63, 1 << 62, 1 << 61
 _FLAGS = ((1 << 3, "privileged"), (1 << 2, "read"), (1 << 1, "write"), (1 << 0, "exec"),
-          (1 << 8, "accessed"), (1 << 7, "dirty"), (1 << 10, "special"), (1 << 11, "soft-dirty"))
-_HASHED = 1 << 55           # H_PAGE_HASHPTE, with pages of 64 KiB
+          (1 << 8, "accessed"), (1 << 7, "dirty"), (1 << 10, "special"), (1 << 9, "soft-dirty"))
+_RADIX = 0x40               # MMU_FTR_TYPE_RADIX
+_DIRTY_ACCESSED = 0x180
 
 _RPN_BITS = 53              # _PAGE_PA_MAX
 _UPPER_MASKED = 0xC0000000000000FF  # PMD_MASKED_BITS
@@ -54,8 +55,8 @@ class Ppc64(base.Machine):
         return tuple(found)
 
     def is_none(self, value):
-        """Return pte_none(): the hash MMU's own bits do not count."""
-        return value & ~self._hash_flags() == 0
+        """Return pte_none(): what the MMU itself sets does not count (RADIX_PTE_NONE_MASK, H_PTE_NONE_MASK)."""
+        return value & ~(_DIRTY_ACCESSED if self._is_radix() else self._hash_flags()) == 0
 
     def is_present(self, value):
         return bool(value & _PRESENT) or value & (_INVALID | _PTE) == _INVALID | _PTE
@@ -71,7 +72,7 @@ class Ppc64(base.Machine):
     def flags(self, value):
         if not value & _PTE:
             return ["present"]
-        hashed = ["hashed"] if self._hash_flags() & value & _HASHED else []
+        hashed = ["hashed"] if not self._is_radix() and value & self._hashed() else []
         return ["present" if value & _PRESENT else "invalid"] + base.bits_set(_FLAGS, value) + hashed
 
     def swap_parts(self, value):
@@ -88,5 +89,13 @@ class Ppc64(base.Machine):
     def _hash_flags(self):
         """_PAGE_HPTEFLAGS: of 64 KiB pages busy, hashed and combo; of 4 KiB ones busy, hashed and where."""
         if self.page_shift() == 16:
-            return 1 << 6 | _HASHED | 0x1000
-        return 1 << 6 | 1 << 60 | 1 << 56 | 0xE0000000000000
+            return 1 << 6 | self._hashed() | 0x1000
+        return 1 << 6 | self._hashed() | 1 << 56 | 0xE0000000000000
+
+    def _hashed(self):
+        """H_PAGE_HASHPTE."""
+        return 1 << (55 if self.page_shift() == 16 else 60)
+
+    @staticmethod
+    def _is_radix():
+        return bool(int(gdb.parse_and_eval("cur_cpu_spec")["mmu_features"]) & _RADIX)

@@ -8,7 +8,7 @@ from . import base
 _PRESENT, _ACCESSED, _DIRTY, _HUGE, _GLOBAL = 1, 1 << 5, 1 << 6, 1 << 7, 1 << 8
 _PROTNONE = _GLOBAL  # of an entry that is not present
 _FLAGS = ((1 << 1, "rw"), (1 << 2, "user"), (1 << 3, "write-through"), (1 << 4, "cache-disable"),
-          (_ACCESSED, "accessed"), (_DIRTY, "dirty"), (1 << 63, "nx"))
+          (_ACCESSED, "accessed"), (_DIRTY, "dirty"), (_GLOBAL | _PRESENT, "global"), (1 << 63, "nx"))
 
 # PTE_PFN_MASK: physical addresses have 52 bits.
 _FRAME = (1 << 52) - (1 << 12)
@@ -52,7 +52,8 @@ class X8664(base.Machine):
         return value & ~(_ACCESSED | _DIRTY) == 0
 
     def is_present(self, value):
-        return bool(value & (_PRESENT | _PROTNONE))
+        # A huge page that is being split has neither for a moment: pmd_present(). No swap entry has that bit.
+        return bool(value & (_PRESENT | _PROTNONE | _HUGE))
 
     def is_leaf(self, level, value):
         return level == "pte" or level in ("pmd", "pud") and bool(value & _HUGE)
@@ -64,7 +65,7 @@ class X8664(base.Machine):
         return frame >> shift << shift
 
     def flags(self, value):
-        first = "present" if value & _PRESENT else "protnone"
+        first = "present" if value & _PRESENT else "protnone" if value & _PROTNONE else "splitting"
         return [first] + base.bits_set(_FLAGS, value)
 
     def swap_parts(self, value):

@@ -111,7 +111,13 @@ lib.fails("no address at all", "pt-walk 0x7654321000000000", "pt-walk: address: 
 lib.equal("$pt_page()", int(gdb.parse_and_eval(f"$pt_page({middle:#x})")), int(page.pfn_to_page(pagetable.pfn(last.value))))
 if machine().name == "x86_64":
     address = machine().phys_to_virt(0x2000000)
-    lib.like("a huge page of the kernel's own", f"pt-walk {address:#x} &init_mm", r"^p[um]d\[\d+\] .*present.*\n +-> \(struct page \*\)")
+    struct = int(page.pfn_to_page((0x2000000 >> 12) + 3))
+    lib.like("a huge page of the kernel's own", f"pt-walk {address + 0x3000:#x} &init_mm",
+             rf"^p[um]d\[\d+\] .*present.*\n +-> [12] [MG]iB from frame 0x\w+ on; this address: \(struct page \*\) {struct:#x}")
+    lib.equal("... $pt_page()", int(gdb.parse_and_eval(f"$pt_page({address + 0x3000:#x}, &init_mm)")), struct)
+    lib.fails("an address that is not canonical", "pt-walk 0x800000000000", "pt-walk: address: 0x800000000000: ")
+for function in ("pt_tables()", "pt_stale()", "um_waits_in(1)"):
+    lib.fails(f"${function}: UML's", f"p ${function}", f"machine: {machine().name}: works on UML only")
 for command in ("pt-map", "pt-host 0x1000", "pt-ps", "pt-life on", "pt-bt 1", "pt-user"):
     lib.fails(f"{command}: UML's", command, f"{command.split(' ', maxsplit=1)[0]}: machine: {machine().name}: works on UML only")
 lib.fails("mg-show before there is a gather", "mg-show", "mg-show: mmu_gather: .*not in use, .*tlb_gather_mmu\\(\\) has not run yet")
