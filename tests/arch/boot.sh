@@ -31,7 +31,7 @@ make_initrd() {
 start_qemu() {
 	local image=$1/$IMAGE initrd=$2 cpus=$3 log=$4 alone= options=()
 	shift 4
-	[ "$cpus" -le "$MAX_CPUS" ] || { cpus=$MAX_CPUS; note "$NAME: qemu's board has $cpus CPUs at most"; }
+	[ "$cpus" -le "$MAX_CPUS" ] || cpus=$MAX_CPUS
 	[ "$1" != setsid ] || { alone=setsid; shift; }
 	while [ "$1" != -- ]; do options+=("$1"); shift; done
 	shift

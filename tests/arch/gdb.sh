@@ -40,6 +40,7 @@ done
 load_arch "$1"
 P=$2
 arch_point "$P"
+[ "$CPUS" -le "$MAX_CPUS" ] || note "$NAME: $CPUS CPUs: qemu's board has $MAX_CPUS at most"
 "$ROOT/tools/deps.sh" with gdb-multiarch && arch_packages || exit 125
 
 WORK=$(mktemp -d)
