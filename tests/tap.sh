@@ -37,7 +37,7 @@ expected: $2"
 # like TEXT REGEX NAME: passes when a line of the text matches (grep -E).
 like()
 {
-	if printf '%s\n' "$1" | grep -Eq -e "$2"; then
+	if grep -Eq -e "$2" <<< "$1"; then
 		ok 0 "$3"
 	else
 		ok 1 "$3" "expected a line that matches: $2
