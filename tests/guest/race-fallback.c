@@ -12,7 +12,7 @@
 #include "lib/inject.h"
 #include "lib/race.h"
 
-#define RACE_MS 1500
+#define RACE_MS 400
 #define TABLES	2
 
 static char *map;
