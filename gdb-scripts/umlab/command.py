@@ -199,12 +199,16 @@ def need_debug():
     raise Problem("symbols", "none", "needs a kernel with debug information (F=debug)")
 
 
+def works_here(only_uml):
+    """Return whether a command or function works on this machine; @only_uml (bool) as they have it."""
+    return not only_uml or machine().name == "uml"
+
+
 def need_machine(only_uml):
     """Raise a Problem if what is asked for works on UML only (@only_uml, bool), and this is another machine."""
-    here = machine()
-    if only_uml and here.name != "uml":
-        walk = "pt-walk, " if here.knows_tables else ""
-        raise Problem("machine", here.name, f"works on UML only; {walk}pt-here, mg-show, mg-batches, rcu-tables and pt-break work here")
+    if not works_here(only_uml):
+        walk = "pt-walk, " if machine().knows_tables else ""
+        raise Problem("machine", machine().name, f"works on UML only; {walk}pt-here, mg-show, mg-batches, rcu-tables and pt-break work here")
 
 
 def need_process():

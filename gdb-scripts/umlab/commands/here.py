@@ -4,9 +4,8 @@
 import gdb
 
 from .. import events, meanings, mm, sched, source, stack
-from ..command import COMMANDS, Command
+from ..command import COMMANDS, Command, works_here
 from ..drive import panic_message
-from ..machines import machine
 from .gather import in_use
 
 _DONTNEED = 4  # MADV_DONTNEED, include/uapi/asm-generic/mman-common.h
@@ -133,7 +132,7 @@ def _tell_more(way):
 def _works(line):
     """Whether the command of @line (str) works on this machine."""
     command = COMMANDS.get(line.split()[0])
-    return command is None or not command.only_uml or machine().name == "uml"
+    return command is None or works_here(command.only_uml)
 
 
 def _is_mapped(address):
