@@ -57,6 +57,13 @@ check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel c
 		--modes '$(TESTS_MODES)' "$$@"
 endif
 
+.PHONY: check-newer-gdb
+check-newer-gdb: ## [test] the gdb suites, and DAP, with the gdb of the next Debian, which is unpacked into the cache
+	@tools/deps.sh with patchelf
+	@tools/newer.sh gdb
+	@uml/kernel.sh series debug >/dev/null
+	@PATH="$${XDG_CACHE_HOME:-$$HOME/.cache}/umlab/newer/gdb:$$PATH" $(MAKE) --no-print-directory check T=gdb
+
 .PHONY: watch
 watch: ## [test] run the test T=name again on each save, of the kernel's sources (P=work) or the project's; Ctrl-C ends it
 	@[ -n '$(T)' ] || { echo "watch: needs T=name, the name of a test" >&2; exit 2; }

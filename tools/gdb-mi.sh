@@ -15,7 +15,7 @@ die() {
 	exit 1
 }
 
-point=fixed flavour=debug cpus=1 attach= mi= last=
+point=fixed flavour=debug cpus=1 attach= mi= dap= last=
 program=$top/build/tests/guest/ptworkload' --size 64M --chunk 2M'
 gdb_args=()
 for arg; do
@@ -29,9 +29,11 @@ for arg; do
 	esac
 	case $last$arg in
 	*-i*=mi*|-imi*|--interpretermi*|-interpretermi*) mi=1 ;;
+	*-i*=dap|-idap|--interpreterdap|-interpreterdap) dap=1 ;;
 	esac
 	last=$arg
 done
+[ -z "$dap" ] || [ -z "$attach" ] || die "--attach: not over DAP: start the kernel from the editor, or attach over MI"
 
 # namesake PID: the host's number of the process that has the number PID in the guest's
 # namespace; PID itself if there is none.
@@ -69,4 +71,4 @@ cd "$top" || exit 2
 [ -x "build/points/$point/$flavour/linux" ] || die "build/points/$point/$flavour: no kernel: make kernel P=$point F=$flavour"
 # shellcheck disable=SC2086	# its words are the program and its arguments
 exec build/umrun --kernel "build/points/$point/$flavour/linux" --cpus "$cpus" --gdb \
-	--gdb-arg=-x "--gdb-arg=$top/gdb-scripts/umlab.py" "${gdb_args[@]}" -- $program
+	--gdb-arg=-x "--gdb-arg=$top/gdb-scripts/umlab.py" ${dap:+--gdb-arg=-x "--gdb-arg=$top/gdb-scripts/dap.py"} "${gdb_args[@]}" -- $program

@@ -3,10 +3,11 @@
 # Programs that this Debian lacks, or has too old, from the next one: unpacked into the cache, with all the libraries
 # that they need, nothing of it in the user's system.
 #
-# Usage: newer.sh PACKAGE...    then $CACHE/newer/bin has their programs for other machines (qemu-system-*, *-linux-gnu*)
-. "$(dirname "$0")/../../uml/lib.sh"
+# Usage: newer.sh PACKAGE...    then $CACHE/newer/bin has their programs for other machines (qemu-system-*, *-linux-gnu*),
+#                               and $CACHE/newer/gdb has gdb
+. "$(dirname "$0")/../uml/lib.sh"
 . "$UML_DIR/apt.sh"
-TOOL=arch
+TOOL=newer
 
 SUITE=${UMLAB_NEWER_SUITE:-trixie}
 PREFIX=$CACHE/newer
@@ -24,8 +25,8 @@ uris() {
 		die "$*: no such package in $SUITE: $(why "$APT/log/uris")"
 }
 
-# fetch PACKAGE...: their .deb files and those that they need, but what we have unpacked already. Only libraries, compilers and
-# emulators: no one needs a new system's tools.
+# fetch PACKAGE...: their .deb files and those that they need, but what we have unpacked already. Only libraries, compilers,
+# emulators and gdb: no one needs a new system's tools.
 fetch() {
 	local kib
 	uris "$@" | while read -r uri file rest; do
@@ -48,6 +49,20 @@ own_loader() {
 	done
 }
 
+# gdb_program: gdb as a program of its own folder, so that it's found only by who puts that into PATH. It has its own
+# Python; the C library of the programs that it debugs is the system's, and so is what knows that one's thread-local variables.
+gdb_program() {
+	mkdir -p "$PREFIX/gdb"
+	cat >"$PREFIX/gdb/gdb.new" <<-END
+		#!/bin/sh
+		PYTHONHOME='$PREFIX/usr' exec '$PREFIX/usr/bin/gdb' '--data-directory=$PREFIX/usr/share/gdb' \\
+			-iex 'set libthread-db-search-path /usr/lib/x86_64-linux-gnu' \\
+			-iex 'add-auto-load-safe-path /usr/lib/x86_64-linux-gnu/libthread_db.so.1' "\$@"
+	END
+	chmod +x "$PREFIX/gdb/gdb.new"
+	mv "$PREFIX/gdb/gdb.new" "$PREFIX/gdb/gdb"
+}
+
 # unpack: the packages that were downloaded, over those that are there. Programs are ready before they are in their place, and a
 # program that runs keeps its file.
 unpack() {
@@ -57,12 +72,13 @@ unpack() {
 	for deb in "$APT"/archives/*.deb; do
 		dpkg-deb -x "$deb" "$new" 2>/dev/null || die "$deb: cannot be unpacked: is the disk full?"
 	done
-	own_loader "$new"/usr/bin/qemu-system-* "$new"/usr/bin/*-linux-gnu* "$new"/usr/libexec/gcc-cross/*/*/{cc1,collect2,lto1,lto-wrapper}
+	own_loader "$new"/usr/bin/{gdb,qemu-system-*} "$new"/usr/bin/*-linux-gnu* "$new"/usr/libexec/gcc-cross/*/*/{cc1,collect2,lto1,lto-wrapper}
 	cp -a --remove-destination "$new/." "$PREFIX" || die "$PREFIX: cannot be written: is the disk full?"
 	rm -rf "$new"
 	for f in "$PREFIX"/usr/bin/qemu-system-* "$PREFIX"/usr/bin/*-linux-gnu*; do
 		[ ! -e "$f" ] || ln -sf "$f" "$PREFIX/bin/"
 	done
+	[ ! -e "$PREFIX/usr/bin/gdb" ] || gdb_program
 	for deb in "$APT"/archives/*.deb; do
 		deb=${deb##*/}
 		touch "$PREFIX/have/${deb%%_*}"
