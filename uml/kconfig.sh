@@ -71,44 +71,53 @@ conf_tool() {
 	echo "$conf"
 }
 
-# kconfig_files REV DIR: what Kconfig reads of REV's tree, as the new directory DIR. All
-# but the first are links to the first, with the files that differ laid over it.
+# kconfig_files REV DIR: of what Kconfig reads, what REV has otherwise than the fetched source, as the new directory DIR;
+# prints the srctree that goes with it. Kconfig looks for its files in the current directory first, then there; scripts,
+# and a file that is gone, take a whole tree: links to the fetched one, with what differs laid over it.
 kconfig_files() {
 	local files=(Makefile scripts arch/um ':(glob)arch/x86/Makefile*' arch/x86/um
-		':(glob)**/Kconfig*' tools/build tools/scripts) changed
+		':(glob)**/Kconfig*' tools/build tools/scripts) changed srctree=$BUILD/kconfig/src
 	rm -rf "$2"
-	if [ -d "$BUILD/kconfig/src" ]; then
-		changed=$(g diff --name-only --no-renames --diff-filter=d umlab/fetched "$1" -- "${files[@]}")
-		cp -al "$BUILD/kconfig/src" "$2"
-		(cd "$2" && g diff --name-only --no-renames umlab/fetched "$1" -- "${files[@]}" | xargs -r rm -f)
-		[ -z "$changed" ] || g archive "$1" $changed | tar -x --warning=no-timestamp -C "$2"
-	else
+	if [ ! -d "$srctree" ]; then
 		mkdir -p "$2"
 		g archive umlab/fetched "${files[@]}" | tar -x --warning=no-timestamp -C "$2"
+		return
 	fi
+	changed=$(g diff --name-only --no-renames --diff-filter=d umlab/fetched "$1" -- "${files[@]}")
+	if g diff --name-status --no-renames umlab/fetched "$1" -- "${files[@]}" | grep -qvE '^[AM][[:space:]](.*/)?Kconfig[^/]*$'; then
+		cp -al "$srctree" "$2"
+		(cd "$2" && g diff --name-only --no-renames umlab/fetched "$1" -- "${files[@]}" | xargs -r rm -f)
+		srctree=.
+	else
+		mkdir -p "$2"
+	fi
+	[ -z "$changed" ] || g archive "$1" $changed | tar -x --warning=no-timestamp -C "$2"
+	echo "$srctree"
 }
 
 # kconfig_at REV ARCH FRAGMENT...: the path of the configuration that ARCH gets at REV from
-# the fragments (over allnoconfig), computed by Kconfig itself and kept by tree.
+# the fragments (over allnoconfig), computed by Kconfig itself and kept by tree. Several may be computed at once.
 kconfig_at() {
-	local rev=$1 arch=$2 d=$BUILD/kconfig out conf srcarch
+	local rev=$1 arch=$2 d=$BUILD/kconfig out conf srcarch srctree run old
 	shift 2
 	case $arch in i386 | x86_64) srcarch=x86 ;; sparc64) srcarch=sparc ;; parisc64) srcarch=parisc ;; *) srcarch=$arch ;; esac
 	out=$d/$(tree_of "$rev" | cut -c1-12)-$arch-$(cat "$@" | sha256sum | cut -c1-8)
 	if [ ! -f "$out" ]; then (
-		lock "$BUILD/.kconfig.lock" "Kconfig is being computed"
-		conf=$(conf_tool) || exit
-		rm -rf "$d"/src.* "$d"/all.* # of one that was killed
-		kconfig_files "$rev" "$d/src.$$"
-		cat "$@" >"$d/all.$$"
+		conf=$(lock "$BUILD/.kconfig.lock" "Kconfig's interpreter is being built"; conf_tool) || exit
+		for old in "$d"/run.*; do # of one that was killed
+			kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
+		done
+		run=$d/run.$BASHPID
+		srctree=$(kconfig_files "$rev" "$run")
+		cat "$@" >"$run/all"
 		# Questions about the compiler are answered by the one here; none that we look
 		# at depends on them.
-		(cd "$d/src.$$" && env srctree=. ARCH="$arch" SRCARCH=$srcarch HEADER_ARCH=x86 SUBARCH=x86 CC="${CC:-gcc}" LD=ld AR=ar NM=nm HOSTCC=gcc \
+		(cd "$run" && env srctree="$srctree" ARCH="$arch" SRCARCH=$srcarch HEADER_ARCH=x86 SUBARCH=x86 CC="${CC:-gcc}" LD=ld AR=ar NM=nm HOSTCC=gcc \
 			CC_VERSION_TEXT="$("${CC:-gcc}" --version | head -n1)" RUSTC=false BINDGEN=false PAHOLE=false \
-			KERNELVERSION=0 KCONFIG_ALLCONFIG="$d/all.$$" KCONFIG_CONFIG="$out.tmp" \
-			"$conf" -s --allnoconfig Kconfig) >"$d/log" 2>&1 || { rm -rf "$d/src.$$"; die "Kconfig of $rev for $arch: see $d/log"; }
-		rm -rf "$d/src.$$" "$d/all.$$"
-		mv "$out.tmp" "$out"
+			KERNELVERSION=0 KCONFIG_ALLCONFIG=all KCONFIG_CONFIG=config \
+			"$conf" -s --allnoconfig Kconfig) >"$run/log" 2>&1 || { mv "$run/log" "$d/log"; rm -rf "$run"; die "Kconfig of $rev for $arch: see $d/log"; }
+		mv "$run/config" "$out"
+		rm -rf "$run"
 	) || return; fi
 	echo "$out"
 }

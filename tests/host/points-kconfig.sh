@@ -19,6 +19,18 @@ symbols()
 		f=$(kconfig_at "umlab/$1" "$2" "$3") && echo $(has_symbol "$f" MMU_GATHER_RCU_TABLE_FREE) \
 		$(has_symbol "$f" PT_RECLAIM) $(has_symbol "$f" HAVE_ARCH_TLB_REMOVE_TABLE)' "$top" "$1" "$2" "$fragment" 2>&1
 }
+
+# Kconfig takes seconds for each: as many at once as there are CPUs, before anybody asks.
+export top fragment
+export -f symbols
+{
+	printf '%s um\n' base 1 2 3 4 5 6 7 8 v3 series fixed
+	printf '%s\n' '1 alpha' '2 alpha' '2 loongarch' '3 loongarch' '3 mips' '4 mips' '4 parisc' '5 parisc'
+	printf 'series %s\n' alpha loongarch mips parisc x86_64
+	for a in powerpc sparc64; do printf "%s $a\n" 6 7 series v3; done
+	echo base x86_64
+} | xargs -P "$(nproc)" -L 1 bash -c 'symbols "$@"' symbols >/dev/null
+
 for p in base 1 2 3 4 5; do is "$(symbols $p um)" "n n n" "um at $p: not freed by RCU, no PT_RECLAIM"; done
 for p in 6 7; do is "$(symbols $p um)" "y n n" "um at $p: freed by RCU, no PT_RECLAIM yet"; done
 for p in 8 v3 series fixed; do is "$(symbols $p um)" "y y n" "um at $p: freed by RCU, PT_RECLAIM"; done
