@@ -62,7 +62,8 @@ check-newer-gdb: ## [test] the gdb suites, and DAP, with the gdb of the next Deb
 	@tools/deps.sh with patchelf
 	@tools/newer.sh gdb
 	@uml/kernel.sh series debug >/dev/null
-	@PATH="$${XDG_CACHE_HOME:-$$HOME/.cache}/umlab/newer/gdb:$$PATH" $(MAKE) --no-print-directory check T=gdb
+	@PATH="$${XDG_CACHE_HOME:-$$HOME/.cache}/umlab/newer/gdb:$$PATH" && export PATH && \
+		$(MAKE) --no-print-directory check T=gdb && $(MAKE) --no-print-directory check T=gdb-
 
 .PHONY: watch
 watch: ## [test] run the test T=name again on each save, of the kernel's sources (P=work) or the project's; Ctrl-C ends it
