@@ -89,7 +89,11 @@ class Command(gdb.Command):
         return values
 
     def complete(self, text, word):
-        """gdb calls this for TAB, with all that was typed and the last word of it."""
+        """gdb calls this for TAB, with all that was typed and the last word of it; gdb 14 also without, to learn of a constant."""
+        return self.choices(text, re.search(r"\S*$", text).group() if word is None else word)
+
+    def choices(self, text, word):
+        """Return what @word (str) may become, the last of @text (str): a list of str, or one of gdb's COMPLETE_ constants."""
         before = split(text[:len(text) - len(word)])
         if len(before) >= len(self.arguments):
             return gdb.COMPLETE_NONE

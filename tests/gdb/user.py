@@ -187,7 +187,7 @@ def test_stepping():
     call_of_kernel("pt-into: the kernel is in madvise()", "__se_sys_madvise", start=AT, len_in=LEN, behavior=4)
     lib.like("pt-user: its caller in the program", "pt-user", rf"MADV_DONTNEED\)(.|\n)*=> +{LINE['madvise']} ")
     text = stands("pt-out: behind the call", "pt-out", (2, "reclaim", "madvise"), (2, "reclaim", "after madvise"))
-    lib.like("... the other commands see who runs it", "pt-here", r"runs user, pid [0-9]+")
+    lib.like("... the other commands see who runs it", "pt-here", r"runs user(-static)?(-pie)?, pid [0-9]+")
     lib.check("... and its result", f"madvise({AT:#x}, {LEN:#x}, MADV_DONTNEED) = 0" in text, text)
     lib.fails("... where the memory is gone", f"pt-x {AT:#x}", "not present")
     lib.fails("pt-out in user space", "pt-out", "is in user space: pt-into")

@@ -125,7 +125,7 @@ if whole "gdb killed, a terminal that is closed"; then
 	[ $? -eq 137 ]
 	ok $? "gdb killed: umrun ends as gdb ended" "$(cat "$dir/out")"
 	gone "$KIN" "... and none is left"
-	hang_up "a terminal that is closed" 'hit Breakpoint' \
+	hang_up "a terminal that is closed" 'Breakpoint 1, ' \
 		"$umrun --kernel $debug --log $dir/log --gdb --gdb-arg=-nx --gdb-arg=-x --gdb-arg=$top/gdb-scripts/umlab.py --gdb-arg=-ex --gdb-arg='break start_kernel' --gdb-arg=-ex --gdb-arg=run sleep 60"
 fi
 finish

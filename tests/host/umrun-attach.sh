@@ -236,7 +236,7 @@ if whole "on a terminal"; then
 	begin -- 'exit 5'
 	: >"$dir/typed"
 	typed 1 'p 40+2\n' 1 'continue\n' 2 '\003' 2 'p 50+3\n' 1 'quit\ny\n' |
-		timeout 90 script -qfec "$umrun --attach=$PID --gdb-arg=-nx; stty -a | tr ';' '\n'" /dev/null | tr -d '\r' >"$dir/typed"
+		timeout 90 script -qfec "$umrun --attach=$PID --gdb-arg=-nx; stty -a | tr ';' '\n'" /dev/null >"$dir/typed"
 	like "$(cat "$dir/typed")" ' = 42' "on a terminal: commands"
 	like "$(cat "$dir/typed")" ' = 53' "... also after Ctrl-C in a running kernel"
 	like "$(cat "$dir/typed")" '(^| )icanon' "... and the terminal is as before"

@@ -68,7 +68,7 @@ class Break(Command):
             print(f"pt-break {numbers}: stops{' once' if once else ''} where {MEANINGS[meaning]}"
                   f"{', if ' + condition if condition else ''}.")
 
-    def complete(self, text, word):
+    def choices(self, text, word):
         before = text[:len(text) - len(word)].split()
         if not before:
             choices = list(MEANINGS)

@@ -51,7 +51,7 @@ class Life(Command):
                 raise Problem("what", word or "missing", f"give {', '.join(self.words)}; see help {self.name}")
             getattr(self, "do_" + word)(rest.strip())
 
-    def complete(self, text, word):
+    def choices(self, text, word):
         first = text.split(" ", 1)[0]
         if first == text:
             return [name for name in self.words if name.startswith(word)]

@@ -79,7 +79,7 @@ class Race(Command):
         gdb.execute("set confirm off")
         gdb.execute(f"quit {status}")
 
-    def complete(self, text, word):
+    def choices(self, text, word):
         before = text[:len(text) - len(word)].split()
         known = names() if not before else _MODES if len(before) == 1 else ()
         return [name for name in known if name.startswith(word)]

@@ -316,7 +316,7 @@ class _Tour(Command):
             print("\nThe tour ends here." +
                   ("  The kernel stands still: look around, `quit` ends it." if gdb.selected_inferior().pid else ""))
 
-    def complete(self, text, word):
+    def choices(self, text, word):
         names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TOURS + "/*.md"))]
         return [name for name in names if name.startswith(word)]
 

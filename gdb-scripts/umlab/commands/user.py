@@ -251,7 +251,7 @@ class _Do(_OnKernelSide):
                     for command in _commands(text):
                         _execute(command)
 
-    def complete(self, text, word):
+    def choices(self, text, word):
         return gdb.COMPLETE_COMMAND
 
 
@@ -558,9 +558,9 @@ class X(_OnKernelSide):
             words.append(count)
         return [kind or "x", _SIZES.get(size, 1 if kind == "c" else 8), *super().parse(words)]
 
-    def complete(self, text, word):
+    def choices(self, text, word):
         form = re.match(r"/\S*\s+", text)
-        return super().complete(text[form.end():] if form else text, word)
+        return super().choices(text[form.end():] if form else text, word)
 
     def run(self, kind, size, addr, count, whose):  # pylint: disable=arguments-differ
         if not 0 < count <= 1 << 16:
