@@ -176,7 +176,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("dontneed-locked", argc, argv);
-	suite_differs();
+	suite_differs_as("anonymous");
 	suite_add(tables_of_locked_memory_are_reclaimed);
 	suite_add(memory_stays_locked);
 	suite_add(pages_leave_the_count_of_locked_ones);

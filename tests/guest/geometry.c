@@ -426,7 +426,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("geometry", argc, argv);
-	suite_differs();
+	suite_differs_as("anonymous");
 	suite_add(every_pair_of_ends);
 	suite_add(one_page_in_each_slot);
 	suite_add(one_page_left_in_each_slot);

@@ -220,7 +220,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("madv-remove", argc, argv);
-	suite_differs();
+	suite_differs_as("tmpfs");
 	suite_add(all_tables_stay);
 	suite_add(emptied_tables_are_left_to_dontneed);
 	suite_add(nothing_left_after_dontneed_to_empty);

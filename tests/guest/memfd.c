@@ -153,7 +153,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("memfd", argc, argv);
-	suite_differs();
+	suite_differs_as("tmpfs");
 	KIND_ADD(shared);
 	KIND_ADD(private);
 	suite_add(shared_behind_the_end_of_the_file);

@@ -186,7 +186,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("mlocked", argc, argv);
-	suite_differs();
+	suite_differs_as("anonymous");
 	suite_add(anonymous_memory);
 	suite_add(shared_anonymous_memory);
 	suite_add(copies_of_a_file);

@@ -329,7 +329,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("mremap", argc, argv);
-	suite_differs();
+	suite_differs_as("munmap");
 	suite_add(tables_go_along);
 	suite_add(child_finds_it_moved_too);
 	suite_add(other_offset_in_a_table_takes_one_table_more);

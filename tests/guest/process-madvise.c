@@ -269,7 +269,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("process-madvise", argc, argv);
-	suite_differs();
+	suite_differs_as("anonymous");
 	suite_add(one_range);
 	suite_add(ranges_with_gaps_between);
 	suite_add(halves_do_not_make_a_whole);

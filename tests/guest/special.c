@@ -207,7 +207,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("special", argc, argv);
-	suite_differs();
+	suite_differs_as("anonymous");
 	KIND_ADD(dev_zero_private);
 	KIND_ADD(dev_zero_shared);
 	suite_add(vdso_comes_back);

@@ -265,7 +265,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	suite_begin("truncate", argc, argv);
-	suite_differs();
+	suite_differs_as("tmpfs");
 	suite_add(truncation_keeps_all_tables);
 	suite_add(truncation_inside_a_table);
 	suite_add(truncation_inside_a_page);

@@ -67,6 +67,12 @@ void suite_modes(const char *names);
  */
 void suite_differs(void);
 
+/*
+ * The same, where @suite shows already what differs: it is the one that `make check` runs at base,
+ * and `make check-all` runs both.
+ */
+void suite_differs_as(const char *suite);
+
 /* The mode that the guest runs in (environment: UML_MODE), "ptrace/1" by default. */
 const char *suite_mode(void);
 

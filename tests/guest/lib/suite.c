@@ -14,6 +14,7 @@
 static const char *suite_name;
 static const char *modes = "seccomp/1";
 static int listing, differs, added, skipping;
+static const char *differs_as;
 static char pt_reclaim;
 static Suite *suite;
 
@@ -88,6 +89,12 @@ void suite_differs(void)
 	differs = 1;
 }
 
+void suite_differs_as(const char *name)
+{
+	differs = 1;
+	differs_as = name;
+}
+
 const char *suite_mode(void)
 {
 	const char *mode = getenv("UML_MODE");
@@ -134,7 +141,9 @@ int suite_end(void)
 	int failed;
 
 	if (listing) {
-		printf("# modes %s\n%s", modes, differs ? "# differs\n" : "");
+		printf("# modes %s\n", modes);
+		if (differs)
+			printf("# differs%s%s\n", differs_as ? " as " : "", differs_as ? differs_as : "");
 		return 0;
 	}
 	/* First, so that a guest that dies shows how many results are missing. */
