@@ -58,12 +58,12 @@ check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel c
 endif
 
 .PHONY: check-newer-gdb
-check-newer-gdb: ## [test] the gdb suites, and DAP, with the gdb of the next Debian, which is unpacked into the cache
+check-newer-gdb: ## [test] the host suites, and DAP, with the gdb of the next Debian, which is unpacked into the cache
 	@tools/deps.sh with patchelf
+	@$(MAKE) --no-print-directory -s tools guest-tests
 	@tools/newer.sh gdb
-	@uml/kernel.sh series debug >/dev/null
-	@PATH="$${XDG_CACHE_HOME:-$$HOME/.cache}/umlab/newer/gdb:$$PATH" && export PATH && \
-		$(MAKE) --no-print-directory check T=gdb && $(MAKE) --no-print-directory check T=gdb-
+	@uml/kernel.sh fixed fast >/dev/null && uml/kernel.sh series debug >/dev/null
+	@PATH="$${XDG_CACHE_HOME:-$$HOME/.cache}/umlab/newer/gdb:$$PATH" tests/run --guest build/none --results build/results/newer-gdb --jobs $(TESTS_JOBS)
 
 .PHONY: watch
 watch: ## [test] run the test T=name again on each save, of the kernel's sources (P=work) or the project's; Ctrl-C ends it

@@ -16,7 +16,10 @@ APT=$PREFIX/apt
 # all_there PACKAGE...: whether each has been unpacked.
 all_there() {
 	local p
-	for p; do [ -f "$PREFIX/have/$p" ] || return 1; done
+	for p; do
+		[ -f "$PREFIX/have/$p" ] || return 1
+		[ "$p" != gdb ] || [ -x "$PREFIX/gdb/gdb" ] || return 1
+	done
 }
 
 # uris PACKAGE...: what apt would download for an empty system: "'URI' FILE SIZE SUM", one a line.
@@ -89,9 +92,9 @@ unpack() {
 [ $# -gt 0 ] || usage "which packages?"
 [ "$(dpkg --print-architecture)" = amd64 ] || die "$*: unpacked from $SUITE on amd64 only: install them in another way"
 mkdir -p "$PREFIX/have"
-rm -f "$PREFIX"/apt/archives/*.deb
 lock "$PREFIX/.lock" "packages of $SUITE are being unpacked"
 ! all_there "$@" || exit 0
+rm -f "$APT"/archives/*.deb # of one that was killed
 need_tools patchelf apt-get dpkg-deb
 uri=$(archive_uri)
 [ -n "$uri" ] || die "apt is not configured for a Debian archive here (a .../debian main): $* cannot be had"
@@ -99,5 +102,5 @@ apt_root "$uri" "$SUITE"
 apt-get update >"$APT/log/update" 2>&1 || die "$SUITE: $(why "$APT/log/update"): check the network and try again"
 fetch "$@"
 unpack
-for package; do touch "$PREFIX/have/$package"; done
+all_there "$@" || die "$*: not among what apt downloaded: see $APT/log/download"
 note "$*: ready in the cache ($(du -sm "$PREFIX" | cut -f1) MB)"

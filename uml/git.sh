@@ -50,7 +50,8 @@ apply_cached() {
 # moving work nor removing a worktree ever loses a commit. Says so.
 keep() {
 	local name
-	g log --format=%ce "$1" --not --exclude=work --branches --tags | grep -qvx umlab@localhost || return 0
+	# Not grep -q: git, which it leaves behind, would end by SIGPIPE, and so would what is asked here.
+	[ -n "$(g log --format=%ce "$1" --not --exclude=work --branches --tags | grep -vx umlab@localhost)" ] || return 0
 	name=work-$(date +%Y%m%d-%H%M%S)
 	while g rev-parse -q --verify "refs/heads/$name" >/dev/null; do name=$name+; done
 	g branch --no-track "$name" "$1"

@@ -55,20 +55,20 @@ kconfig_means() {
 	esac
 }
 
-# conf_tool: builds the kernel's own Kconfig interpreter once for a fetched source, in
-# build/kconfig; prints it.
-conf_tool() {
-	local d=$BUILD/kconfig conf=$BUILD/kconfig/tool/scripts/kconfig/conf
-	if [ ! -x "$conf" ] || [ "$(cat "$d/of" 2>/dev/null)" != "$(tree_of umlab/fetched)" ]; then
-		rm -rf "$d"
-		mkdir -p "$d/tool"
-		kconfig_files umlab/fetched "$d/src"
-		cp "$UML_DIR/configs/base.config" "$d/all"
-		make -C "$d/src" O="$d/tool" ARCH=um KCONFIG_ALLCONFIG="$d/all" allnoconfig >"$d/log" 2>&1 ||
-			die "cannot build Kconfig's interpreter: see $d/log"
-		tree_of umlab/fetched >"$d/of"
-	fi
-	echo "$conf"
+# conf_ready: whether the kernel's own Kconfig interpreter is there, in build/kconfig, and that of the fetched source.
+conf_ready() { [ -x "$BUILD/kconfig/tool/scripts/kconfig/conf" ] && [ "$(cat "$BUILD/kconfig/of" 2>/dev/null)" = "$(tree_of umlab/fetched)" ]; }
+
+# make_conf: builds it, once for a fetched source.
+make_conf() {
+	local d=$BUILD/kconfig
+	lock "$BUILD/.kconfig.lock" "Kconfig's interpreter is being built"
+	! conf_ready || return 0
+	rm -rf "$d"
+	mkdir -p "$d/tool"
+	kconfig_files umlab/fetched "$d/src" && cp "$UML_DIR/configs/base.config" "$d/all" || die "$d: cannot be written: is the disk full?"
+	make -C "$d/src" O="$d/tool" ARCH=um KCONFIG_ALLCONFIG="$d/all" allnoconfig >"$d/log" 2>&1 ||
+		die "cannot build Kconfig's interpreter: see $d/log"
+	tree_of umlab/fetched >"$d/of"
 }
 
 # kconfig_files REV DIR: of what Kconfig reads, what REV has otherwise than the fetched source, as the new directory DIR;
@@ -83,40 +83,43 @@ kconfig_files() {
 		g archive umlab/fetched "${files[@]}" | tar -x --warning=no-timestamp -C "$2"
 		return
 	fi
-	changed=$(g diff --name-only --no-renames --diff-filter=d umlab/fetched "$1" -- "${files[@]}")
-	if g diff --name-status --no-renames umlab/fetched "$1" -- "${files[@]}" | grep -qvE '^[AM][[:space:]](.*/)?Kconfig[^/]*$'; then
-		cp -al "$srctree" "$2"
-		(cd "$2" && g diff --name-only --no-renames umlab/fetched "$1" -- "${files[@]}" | xargs -r rm -f)
+	changed=$(g diff --name-only --no-renames --diff-filter=d umlab/fetched "$1" -- "${files[@]}") || return
+	if [ -n "$(g diff --name-status --no-renames umlab/fetched "$1" -- "${files[@]}" | grep -vE '^[AM][[:space:]](.*/)?Kconfig[^/]*$')" ]; then
+		cp -al "$srctree" "$2" || return
+		(cd "$2" && g diff --name-only --no-renames umlab/fetched "$1" -- "${files[@]}" | xargs -r rm -f) || return
 		srctree=.
 	else
-		mkdir -p "$2"
+		mkdir -p "$2" || return
 	fi
-	[ -z "$changed" ] || g archive "$1" $changed | tar -x --warning=no-timestamp -C "$2"
+	[ -z "$changed" ] || g archive "$1" $changed | tar -x --warning=no-timestamp -C "$2" || return
 	echo "$srctree"
 }
 
 # kconfig_at REV ARCH FRAGMENT...: the path of the configuration that ARCH gets at REV from
-# the fragments (over allnoconfig), computed by Kconfig itself and kept by tree. Several may be computed at once.
+# the fragments (over allnoconfig), computed by Kconfig itself and kept by tree. Several may be computed at once. Each step
+# says itself what becomes of a failure: a caller that asks for the status has switched `set -e` off.
 kconfig_at() {
-	local rev=$1 arch=$2 d=$BUILD/kconfig out conf srcarch srctree run old
+	local rev=$1 arch=$2 d=$BUILD/kconfig tree out srcarch srctree run old
 	shift 2
+	tree=$(tree_of "$rev") || die "$rev: no such revision in build/linux"
 	case $arch in i386 | x86_64) srcarch=x86 ;; sparc64) srcarch=sparc ;; parisc64) srcarch=parisc ;; *) srcarch=$arch ;; esac
-	out=$d/$(tree_of "$rev" | cut -c1-12)-$arch-$(cat "$@" | sha256sum | cut -c1-8)
+	out=$d/${tree:0:12}-$arch-$(cat "$@" | sha256sum | cut -c1-8)
 	if [ ! -f "$out" ]; then (
-		conf=$(lock "$BUILD/.kconfig.lock" "Kconfig's interpreter is being built"; conf_tool) || exit
+		conf_ready || (make_conf) || exit
+		# Others may compute beside us; nobody may take the folder away (make_conf, make clean).
+		lock "$BUILD/.kconfig.lock" "Kconfig's interpreter is being built" -s
 		for old in "$d"/run.*; do # of one that was killed
 			kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
 		done
 		run=$d/run.$BASHPID
-		srctree=$(kconfig_files "$rev" "$run")
-		cat "$@" >"$run/all"
+		srctree=$(kconfig_files "$rev" "$run") && cat "$@" >"$run/all" || { rm -rf "$run"; die "Kconfig of $rev: its files cannot be laid out in $d: is the disk full?"; }
 		# Questions about the compiler are answered by the one here; none that we look
 		# at depends on them.
 		(cd "$run" && env srctree="$srctree" ARCH="$arch" SRCARCH=$srcarch HEADER_ARCH=x86 SUBARCH=x86 CC="${CC:-gcc}" LD=ld AR=ar NM=nm HOSTCC=gcc \
 			CC_VERSION_TEXT="$("${CC:-gcc}" --version | head -n1)" RUSTC=false BINDGEN=false PAHOLE=false \
 			KERNELVERSION=0 KCONFIG_ALLCONFIG=all KCONFIG_CONFIG=config \
-			"$conf" -s --allnoconfig Kconfig) >"$run/log" 2>&1 || { mv "$run/log" "$d/log"; rm -rf "$run"; die "Kconfig of $rev for $arch: see $d/log"; }
-		mv "$run/config" "$out"
+			"$d/tool/scripts/kconfig/conf" -s --allnoconfig Kconfig) >"$run/log" 2>&1 || { mv "$run/log" "$d/log"; rm -rf "$run"; die "Kconfig of $rev for $arch: see $d/log"; }
+		mv "$run/config" "$out" || die "$out: cannot be written: is the disk full?"
 		rm -rf "$run"
 	) || return; fi
 	echo "$out"

@@ -31,25 +31,26 @@ usage() { printf '%s: %s\n' "$TOOL" "$*" >&2; exit 2; }
 note() { printf '%s\n' "$*" >&2; }
 warn() { printf '%s: warning: %s\n' "$TOOL" "$*" >&2; }
 
-# lock FILE WHAT: takes FILE for the life of this process (and of its children,
+# lock FILE WHAT [-s]: takes FILE for the life of this process (and of its children,
 # so that a build orphaned by kill -9 still keeps others out), waiting if another
-# holds it. WHAT is said while waiting.
+# holds it. WHAT is said while waiting. -s: beside others who take it so.
 lock() {
 	local fd
 	{ [ -d "${1%/*}" ] || mkdir -p "${1%/*}" 2>/dev/null; } && { : >>"$1"; } 2>/dev/null ||
 		die "$1: cannot be written: become the user that owns ${1%/*}, or work in a clone of your own"
 	exec {fd}>>"$1"
 	LOCK_FDS="${LOCK_FDS-} $fd"
-	if ! flock -n "$fd"; then
+	if ! flock ${3-} -n "$fd"; then
 		note "waiting for another run: $2"
-		flock "$fd"
+		flock ${3-} "$fd"
 	fi
 }
 
-# let_go_of_locks: for a helper process that must not keep others out.
+# let_go_of_locks: for a helper process that must not keep others out, and between one piece of work and the next.
 let_go_of_locks() {
 	local fd
 	for fd in ${LOCK_FDS-}; do exec {fd}>&-; done
+	LOCK_FDS=
 }
 
 # need_space DIR KIB WHAT: dies unless the file system of DIR has KIB free.

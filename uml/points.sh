@@ -113,6 +113,7 @@ clean() {
 	local d p f work= before after
 	[ -d "$BUILD" ] || return 0
 	lock "$BUILD/.tree.lock" "build/linux is busy"
+	lock "$BUILD/.kconfig.lock" "Kconfig is being computed"
 	for d in "$BUILD"/.*-*.lock; do # kernels that are being built
 		[ ! -e "$d" ] || lock "$d" "a kernel is being built"
 	done

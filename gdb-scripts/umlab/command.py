@@ -89,12 +89,12 @@ class Command(gdb.Command):
         return values
 
     def complete(self, text, word):
-        """gdb calls this for TAB, with all that was typed and the last word of it; gdb 14 also without, to learn of a constant."""
+        """gdb calls this for TAB, with all that was typed and the last word of it; at first without, to learn of a constant."""
         return self.choices(text, re.search(r"\S*$", text).group() if word is None else word)
 
     def choices(self, text, word):
         """Return what @word (str) may become, the last of @text (str): a list of str, or one of gdb's COMPLETE_ constants."""
-        before = split(text[:len(text) - len(word)])
+        before = split(words_before(text))
         if len(before) >= len(self.arguments):
             return gdb.COMPLETE_NONE
         known = getattr(self.arguments[len(before)].parse, "complete", None)
@@ -103,6 +103,11 @@ class Command(gdb.Command):
         if isinstance(known, int):
             return known
         return [name for name in known() if name.startswith(word)]
+
+
+def words_before(text):
+    """Return @text (str) without the argument at its end; for gdb a word begins within it, behind `.` or `(`."""
+    return re.sub(r"\S*$", "", text)
 
 
 class errors_told:  # pylint: disable=invalid-name

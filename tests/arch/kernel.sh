@@ -66,8 +66,9 @@ set_make_args() {
 	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES MUTANT SOURCE KCONFIG_CONFIG
 }
 
+# The flags of what is in the source's order are in a file of UML's.
 build_key() {
-	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0" "$ARCH_DIR/$NAME/$F.append" 2>/dev/null || true; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
+	{ [ -z "$IN_ORDER" ] || cat "$UML_DIR/configs/debug.cflags"; git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0" "$ARCH_DIR/$NAME/$F.append" 2>/dev/null || true; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
 }
 
 configure() {

@@ -59,6 +59,7 @@ lib.equal("$pt_entry()", int(gdb.parse_and_eval(f'$pt_entry({L["FULL"]:#x}, "pte
 lib.like("help tells its arguments", "help pt-walk", "ADDR .*\n.*TASK ")
 lib.like("TAB knows the tasks", "complete pt-walk 0x0 cur", "^pt-walk 0x0 current$")
 lib.like("TAB knows variables", "complete pt-walk len_", "^pt-walk len_in$")
+lib.like("... and their members", "complete pt-walk init_task.com", r"^pt-walk init_task\.comm$")
 
 lib.fails("no address", "pt-walk", "pt-walk: ADDR: missing: ")
 lib.fails("too many arguments", "pt-walk 1 current 3", "pt-walk: argument: 3: ")

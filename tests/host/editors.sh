@@ -137,6 +137,8 @@ like "$out" '^startupdone' "other options of gdb pass"
 like "$out" 'is "/dev/null"' "... with values of their own"
 out=$("$top/tools/gdb-mi.sh" --point=nowhere --interpreter=mi 2>&1 </dev/null)
 like "$out" '^gdb-mi: build/points/nowhere/debug: no kernel: make kernel P=nowhere F=debug' "a kernel that is not built"
+out=$("$top/tools/gdb-mi.sh" --attach -i dap 2>&1 </dev/null)
+like "$out" '^gdb-mi: --attach: not over DAP' "attaching is not for DAP, and it says so"
 
 # ---- compile_commands.json ----
 

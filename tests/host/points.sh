@@ -65,6 +65,13 @@ like "$ERR" "git commit -a" "and says how to keep them"
 is "$(tail -n1 "$linux/mm/Kconfig")" mine "the edit is still there"
 run "$points" clean
 is "$STATUS $(tail -n1 "$linux/mm/Kconfig")" "0 mine" "make clean keeps it too"
+# Many: who asks git for them must not leave it at the first.
+for ((i = 0; i < 2000; i++)); do
+	printf 'commit refs/heads/many\ncommitter me <me@localhost> %d +0000\ndata 5\nmine\n\n' $((1700000000 + i))
+	[ $i -gt 0 ] || echo "from refs/heads/work^0"
+done | u fast-import --quiet
+u update-ref refs/heads/work many
+u branch -q -D many
 u commit -qam "my work"
 mine=$(u rev-parse HEAD)
 run "$points" start 3

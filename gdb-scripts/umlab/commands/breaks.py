@@ -8,7 +8,7 @@ from collections import namedtuple
 import gdb
 
 from .. import events, gather, mm, sched, stack
-from ..command import Command, Function, Problem, address, at_kernel, number
+from ..command import Command, Function, Problem, address, at_kernel, number, words_before
 from ..lives import RECORDER
 from ..machines import machine
 from ..probe import PROBE
@@ -69,7 +69,7 @@ class Break(Command):
                   f"{', if ' + condition if condition else ''}.")
 
     def choices(self, text, word):
-        before = text[:len(text) - len(word)].split()
+        before = words_before(text).split()
         if not before:
             choices = list(MEANINGS)
         elif "if" not in before:

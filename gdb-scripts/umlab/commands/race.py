@@ -80,7 +80,7 @@ class Race(Command):
         gdb.execute(f"quit {status}")
 
     def choices(self, text, word):
-        before = text[:len(text) - len(word)].split()
+        before = words_before(text).split()
         known = names() if not before else _MODES if len(before) == 1 else ()
         return [name for name in known if name.startswith(word)]
 
