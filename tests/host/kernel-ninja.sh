@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Description: ninja in place of make: after each kind of change the kernel is, byte for byte, the one that
 # make builds from the same files, or make is asked, and a line says why.
-# timeout: 1500
+# timeout: 3000
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/tap.sh"
