@@ -17,6 +17,7 @@ host of its own, the stub, until it traps; a CPU parked in `user` has its proces
 import os
 import re
 import time
+from contextlib import ExitStack, contextmanager
 
 import gdb
 
@@ -118,6 +119,23 @@ def runs_user_code(mm):
             return True
         time.sleep(0.002)
     return False
+
+
+@contextmanager
+def _no_ticks():
+    """Context: no tick reaches the kernel; afterwards each CPU gets one, since its timer may have gone off meanwhile.
+
+    The kernel hands a tick on to the stub, which traps for it. On a busy host the next one is due before the stub,
+    back from that trap, is given a CPU: it would never come to run code of its own.
+    """
+    gdb.execute("handle SIGALRM nopass", to_string=True)
+    try:
+        yield
+    finally:
+        gdb.execute("handle SIGALRM pass", to_string=True)
+        for thread, _ in sched.cpu_threads().values() if gdb.selected_inferior().pid else ():
+            with _selected(thread):
+                gdb.execute("queue-signal SIGALRM", to_string=True)
 
 
 def _user_ticks(pid):
@@ -321,6 +339,7 @@ class Runner:
         stops = {name: [self._stop_at(spot) for spot in place.spots] for name, place in waiting.items()}
         breakpoints = [b for some in stops.values() for b in some]
         end = time.monotonic() + self._seconds
+        ticks, user_code = ExitStack(), any(place.kind == "user code" for place in waiting.values())
         try:
             while True:
                 number = self._pick(only)
@@ -330,11 +349,15 @@ class Runner:
                     self._drive.seen()
                     if name is not None:
                         return name
+                    if user_code:
+                        ticks.enter_context(_no_ticks())
+                        user_code = False
                     # Others, or A while the condition does not hold, may come there again and again.
                     why = "time" if time.monotonic() > end else None
                 if why:
                     raise Failed(f"{self._why(why)}: nobody came to the place")
         finally:
+            ticks.close()
             for breakpoint_ in breakpoints:
                 if breakpoint_.is_valid():
                     breakpoint_.delete()

@@ -117,8 +117,15 @@ def check_all_found(when):
     Amid the handing over a table is in both; in RCU's lists it is but once.
     """
     waiting, gathered = rcu.waiting_tables(), gathered_tables()
-    lib.equal(f"{when}: each table is in an address space, in the gather or waits for RCU",
-              sorted(map(hex, set(waiting + gathered))), sorted(map(hex, unreached_tables())))
+    name = f"{when}: each table is in an address space, in the gather or waits for RCU"
+    found, expected = set(waiting + gathered), set(unreached_tables())
+    lost = [one.wrong for one in rcu.running() if one.wrong]
+    if lost:
+        # A batch that is being freed where the compiler has not kept its address: rcu-tables says that.
+        lib.check(f"{name}, but for {lost[0]}", found <= expected and
+                  len(expected - found) <= len(lost) * gather.max_tables(), (found - expected, len(expected - found)))
+    else:
+        lib.equal(name, sorted(map(hex, found)), sorted(map(hex, expected)))
     lib.equal("... no table waits twice", len(waiting), len(set(waiting)))
 
 

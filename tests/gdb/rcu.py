@@ -179,9 +179,9 @@ def test_many():
     test_planted()
     to_enqueue()
     leave("rcu_segcblist_enqueue")
-    # The first may be through already: this process can have been interrupted.
+    # Whole batches may be through already, and one be half through: this process can have been interrupted.
     found, total = len(rcu.waiting_tables()), G["MANY_TABLES"] + G["MANY_UPPER"]
-    lib.check("the rest follows", found in (total, total - gather.max_tables()), found)
+    lib.check("the rest follows", 0 < found <= total, (found, total))
     check_all_found("after munmap() of many")
     lib.resume("MANY_GONE")
     nothing_waits("in the end")

@@ -9,7 +9,7 @@ import textwrap
 import gdb
 
 from .. import race, source
-from ..command import Command, Problem, at_kernel, need_debug, need_machine
+from ..command import Command, Problem, at_kernel, need_debug, need_machine, words_before
 from ..talk import asked, quiet, typed
 
 RACES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../races")
