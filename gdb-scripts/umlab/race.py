@@ -357,10 +357,10 @@ class Runner:
                 if why:
                     raise Failed(f"{self._why(why)}: nobody came to the place")
         finally:
-            ticks.close()
             for breakpoint_ in breakpoints:
                 if breakpoint_.is_valid():
                     breakpoint_.delete()
+            ticks.close()
 
     @staticmethod
     def _stop_at(spot):
