@@ -6,10 +6,13 @@
 ARCH_P = $(if $(filter command environment,$(firstword $(origin P))),$(P))
 ARCH_GDB_P = $(or $(ARCH_P),series)
 
-arch: ## [test] the kernels of an architecture in qemu (A=sparc64; P='base v3 series'): built, booted, held against what is expected; GDB=1: gdb on it
+arch: ## [test] the kernels of an architecture in qemu (A=sparc64; P='base v3 series'): built, booted, held against what is expected; GDB=1: gdb on it; LAB=fragments: ppc64's lab (P='merged always-rcu ...')
 	@[ -n '$(A)' ] || { echo "arch: needs A=, one of: $(notdir $(patsubst %/,%,$(dir $(wildcard tests/arch/*/arch))))" >&2; exit 2; }
 	@tools/deps.sh
-ifdef GDB
+ifdef LAB
+	@[ '$(A)/$(LAB)' = ppc64/fragments ] || { echo "arch: LAB=$(LAB): no such lab of A=$(A): there is LAB=fragments of A=ppc64" >&2; exit 2; }
+	@$(if $(GDB),tests/arch/fragments/gdb.sh,tests/arch/fragments/run.sh $(if $(PARTS),--parts '$(PARTS)') $(if $(N),--runs '$(N)') $(if $(ARCH_P)$(PARTS)$(N),,--docs)) $(ARCH_P)
+else ifdef GDB
 	@tests/arch/gdb.sh --cpus '$(or $(CPUS),1)' $(if $(PARTS),--parts '$(PARTS)') '$(A)' '$(ARCH_GDB_P)'
 else
 	@tests/arch/run.sh $(if $(ARCH_P),--points '$(ARCH_P)') $(A)

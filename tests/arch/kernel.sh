@@ -3,9 +3,10 @@
 # Builds the kernel of one architecture at one point, as uml/kernel.sh builds UML's.
 #
 # Usage: kernel.sh NAME P [F]    NAME: a folder of tests/arch; F: fast (default), debug, or one of the architecture's own
-#                                (NAME/F.config, with NAME/F.append, more of the kernel's command line)
+#                                (NAME/F.config, with NAME/F.append, more of the kernel's command line), or several: F+F
 #
-#   MUTANT=FILE    a patch of the project to build into it
+#   MUTANT=FILE    patches (a mailbox) to build into it
+#   WORKTREE=X     in build/points/X, which the next such build uses again
 #
 # Prints the O= directory, which holds IMAGE (NAME/arch) and umlab.info, on stdout's last line. A kernel that is up to
 # date is not built again.
@@ -20,10 +21,15 @@ load_arch "$1"
 P=$2 F=${3:-fast}
 FRAGMENTS=("$ARCH_DIR/common.config" "$ARCH_DIR/$NAME/config")
 FLAVOUR=$NAME
+FLAVOURS=()
 if [ "$F" != fast ]; then
 	FLAVOUR+=-$F
-	for f in "$ROOT/tests/arch/$F.config" "$ARCH_DIR/$NAME/$F.config"; do [ ! -f "$f" ] || FRAGMENTS+=("$f"); done
-	[ ${#FRAGMENTS[@]} -gt 2 ] || usage "$F: no flavour of $NAME: no $F.config in tests/arch or tests/arch/$NAME"
+	FLAVOURS=(${F//+/ })
+	for part in "${FLAVOURS[@]}"; do
+		n=${#FRAGMENTS[@]}
+		for f in "$ROOT/tests/arch/$part.config" "$ARCH_DIR/$NAME/$part.config"; do [ ! -f "$f" ] || FRAGMENTS+=("$f"); done
+		[ ${#FRAGMENTS[@]} -gt "$n" ] || usage "$part: no flavour of $NAME: no $part.config in tests/arch or tests/arch/$NAME"
+	done
 fi
 # What has its code in the source's order, for gdb: as in UML's debug flavour, but for mm/memory.c, which -Og does not
 # compile where there are huge pages (check_copy_size() counts on the optimizer).
@@ -33,6 +39,7 @@ IN_ORDER=
 arch_point "$P"
 # It has all of our patches.
 [ "$P" != fixed ] || PATCHES=
+[ -z "$PATCHES" ] || PATCHES=$ROOT/$PATCHES
 [ -z "${MUTANT-}" ] || PATCHES=$MUTANT
 
 # our_tree: sets POINT and SRC: the worktree that UML is built from, too; with the patches that the architecture needs
@@ -41,11 +48,12 @@ our_tree() {
 	local commit
 	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
 	if [ -n "$PATCHES" ]; then
-		commit=$(patched "$P" "$ROOT/$PATCHES") || exit
-		POINT=${commit% *} commit=${commit#* }
+		commit=$(patched "$P" "$PATCHES") || exit
+		POINT=${WORKTREE:-${commit% *}} commit=${commit#* }
 	else
 		POINT=$(link_point "$P")
 		commit=$(point_commit "$POINT")
+		POINT=${WORKTREE:-$POINT}
 	fi
 	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit")
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/arch-$FLAVOUR
@@ -63,12 +71,18 @@ set_make_args() {
 	MAKE_ARGS+=("${MAKE_MORE[@]}")
 	for o in $IN_ORDER; do MAKE_ARGS+=("CFLAGS_$o=$(sed -n 's/^flags //p' "$UML_DIR/configs/debug.cflags")"); done
 	export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=umlab KBUILD_BUILD_HOST=umlab KBUILD_BUILD_VERSION=1
-	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES MUTANT SOURCE KCONFIG_CONFIG
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES MUTANT WORKTREE SOURCE KCONFIG_CONFIG
+}
+
+# appended: what the flavours add to the kernel's command line.
+appended() {
+	local part
+	for part in "${FLAVOURS[@]}"; do cat "$ARCH_DIR/$NAME/$part.append" 2>/dev/null || true; done | paste -sd' '
 }
 
 # The flags of what is in the source's order are in a file of UML's.
 build_key() {
-	{ [ -z "$IN_ORDER" ] || cat "$UML_DIR/configs/debug.cflags"; git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0" "$ARCH_DIR/$NAME/$F.append" 2>/dev/null || true; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
+	{ [ -z "$IN_ORDER" ] || cat "$UML_DIR/configs/debug.cflags"; git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}" "$0"; appended; echo "$ARCH $GOALS ${MAKE_MORE[*]} $IN_ORDER"; "$COMPILER" --version; } | sha256sum | cut -c1-16
 }
 
 configure() {
@@ -106,7 +120,7 @@ build() {
 		own_remove_table=$(has_symbol "$OUT/.config" HAVE_ARCH_TLB_REMOVE_TABLE)
 		moves_tables=$(has_symbol "$OUT/.config" HAVE_MOVE_PMD)
 		kernelrelease=$(cat "$OUT/include/config/kernel.release")
-		append=$(cat "$ARCH_DIR/$NAME/$F.append" 2>/dev/null || true)
+		append=$(appended)
 		compiler=$("$COMPILER" --version | head -n1)
 		build_seconds=$(elapsed "$T0")
 	END

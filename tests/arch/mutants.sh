@@ -55,7 +55,7 @@ try() {
 	esac
 	log=$RESULTS/$3-$(tr -c 'a-z0-9\n' - <<<"$by")${1:+-$(basename "$1" .patch)}
 	rm -f "$tap"
-	MUTANT=${1#"$ROOT"/} "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --test "$by" >"$log" 2>&1 </dev/null || status=$?
+	MUTANT=$1 "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --test "$by" >"$log" 2>&1 </dev/null || status=$?
 	[ $status != 0 ] || return 0
 	[ $status -lt 128 ] || exit $status
 	MESSAGE=$(sed -n '/^not ok/ { n; s/^# *//p; q }' "$tap" 2>/dev/null | cut -c1-160)

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# The window of pte_frag_destroy(), held open by gdb in a kernel without a change (window.py).
+# `make arch A=ppc64 LAB=fragments GDB=1` calls it.
+#
+# usage: tests/arch/fragments/gdb.sh [VARIANT]     (default merged)
+# Exit status: 0 the window was shown; 1 it was not; 2 wrong usage; 124 not within 200 s; 125 a package, the kernel or qemu
+# could not be had; 130, 143 interrupted.
+. "$(dirname "$0")/../../../uml/lib.sh"
+. "$UML_DIR/git.sh"
+. "$UML_DIR/make.sh"
+. "$ROOT/tests/arch/lib.sh"
+. "$ROOT/tests/arch/boot.sh"
+TOOL=fragments
+load_arch ppc64
+. "$ROOT/tests/arch/fragments/lib.sh"
+
+VARIANT=${1:-merged}
+[ $# -le 1 ] && variants | grep -x -- "$VARIANT" >/dev/null || usage "$*: give one variant: $(variants | paste -sd' ')"
+"$ROOT/tools/deps.sh" with gdb-multiarch $SUITE_PACKAGES && arch_packages || exit 125
+WORK=$(mktemp -d)
+trap 'end_qemu; rm -rf "$WORK"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+lab_workloads && lab_kernel "$VARIANT" debug "" || exit 125
+mmu hash
+lab_initrd "$WORK" "window 1"
+mkdir -p "$LOGS"
+CONSOLE_LOG=$LOGS/console-fragments-$VARIANT
+export UMLAB_STUB=$WORK/stub UMLAB_SCRIPTS=$ROOT/gdb-scripts
+QEMU+=(-cpu "$CPU")
+# Two CPUs, of which gdb runs one alone.
+start_qemu "$KERNEL" "$WORK/initrd" 2 "$CONSOLE_LOG" setsid -S -gdb "unix:$UMLAB_STUB,server=on,wait=off" --
+for ((i = 0; i < 100; i++)); do
+	[ ! -S "$UMLAB_STUB" ] && kill -0 "$QEMU_PID" 2>/dev/null || break
+	sleep 0.1
+done
+[ -S "$UMLAB_STUB" ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$CONSOLE_LOG")"; exit 125; }
+status=0
+timeout 200 "${DIE_WITH_US[@]}" gdb-multiarch -q -nx -batch -x "$ROOT/tests/arch/fragments/window.py" "$KERNEL/vmlinux" </dev/null || status=$?
+exit "$status"

@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# powerpc's page table fragments: ways to free them, built from uml/patches/fragments and put side by side in qemu.
+# `make arch A=ppc64 LAB=fragments` calls it; docs/powerpc-fragments.md tells what came of it.
+. "$(dirname "$0")/../../../uml/lib.sh"
+. "$UML_DIR/git.sh"
+. "$UML_DIR/make.sh"
+. "$ROOT/tests/arch/lib.sh"
+. "$ROOT/tests/arch/boot.sh"
+TOOL=fragments
+load_arch ppc64
+. "$ROOT/tests/arch/fragments/lib.sh"
+
+show_usage() {
+	cat <<'END'
+usage: tests/arch/fragments/run.sh [OPTION...] [VARIANT...]
+VARIANT: merged (the source as it is), always-rcu (the proposal), merged-fixed, always-rcu-fixed; default: all.
+
+  --parts 'P...'     of: measure, window, race, checks, reclaim (default all; see expect.txt)
+  --runs N           of each measurement, the variants in turn (default 5)
+  --settings 'S...'  MMU/CPUS; MMU: hash, radix (64 KiB pages), hash4k, radix4k (default 'hash/1 hash/2 hash/4 radix/2 hash4k/2')
+  --race D L         seconds within which a race dies that is expected to, and which one has to live (default 180 600)
+  --results DIR      consoles and results (default build/results/fragments; DIR.json the whole)
+  --docs             docs/powerpc-fragments.md, too
+
+Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 125 a package, a kernel or the workloads could not be had;
+130, 143 interrupted.
+END
+}
+
+PARTS="measure window race checks reclaim" RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
+RACE_DIES=180 RACE_LIVES=600 RESULTS=$BUILD/results/fragments DOCS= WANTED=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--help) show_usage; exit 0 ;;
+	--parts) PARTS=${2:?}; shift 2 ;;
+	--runs) [[ ${2-} =~ ^[1-9][0-9]*$ ]] || usage "--runs: ${2-}: give a number"; RUNS=$2; shift 2 ;;
+	--settings) SETTINGS=${2:?}; shift 2 ;;
+	--race) [[ "${2-} ${3-}" =~ ^[1-9][0-9]*\ [1-9][0-9]*$ ]] || usage "--race: ${2-} ${3-}: give two numbers of seconds"
+		RACE_DIES=$2 RACE_LIVES=$3; shift 3 ;;
+	--results) RESULTS=${2:?}; shift 2 ;;
+	--docs) DOCS=1; shift ;;
+	-*) usage "$1: unknown option: see --help" ;;
+	*) WANTED+=("$1"); shift ;;
+	esac
+done
+for v in "${WANTED[@]}"; do variants | grep -x -- "$v" >/dev/null || usage "$v: no such variant: one of: $(variants | paste -sd' ')"; done
+[ ${#WANTED[@]} -gt 0 ] || mapfile -t WANTED < <(variants)
+for part in $PARTS; do [[ " measure window race checks reclaim " == *" $part "* ]] || usage "--parts: $part: one of measure, window, race, checks, reclaim"; done
+for s in $SETTINGS; do
+	[[ $s =~ ^[a-z0-9]+/[124]$ ]] || usage "--settings: $s: give MMU/CPUS, as hash/2"
+	mmu "${s%/*}"
+done
+
+trap 'end_qemu; rm -rf "${WORK-}"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+STATUS=0
+worst() { [ "$1" -le "$STATUS" ] || STATUS=$1; }
+
+# wanted PART: whether it was asked for.
+wanted() { [[ " $PARTS " == *" $1 "* ]]; }
+
+# expected VARIANT KEY: its value in expect.txt, or nothing.
+expected() { awk -v v="$1" -v k="$2=" '$1 == v { for (i = 2; i <= NF; i++) if (index($i, k) == 1) print substr($i, length(k) + 1) }' "$FRAG_DIR/expect.txt"; }
+
+# progress TEXT: on a terminal, one line that the next one takes.
+progress() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
+
+# judge KEY VARIANT MMU SEEN HOW: a row, and JSON: whether what was SEEN is what is expected.
+judge() {
+	local want verdict="as expected"
+	want=$(expected "$2" "$1")
+	[ -z "$want" ] || [ "$want" = "$4" ] || { verdict="NOT $want"; worst 1; }
+	progress
+	printf '%-8s %-17s %-8s %-7s %-12s %s\n' "$1" "$2" "$3" "$4" "$verdict" "$5"
+	jq -nc --arg part "$1" --arg variant "$2" --arg setting "$3" --arg seen "$4" --arg expected "$want" --arg how "$5" \
+		'{ $part, $variant, $setting, $seen, $expected, $how }' >>"$WORK/judged"
+}
+
+# Each kind of kernel that the parts take, of each variant; those that don't build are said at once.
+build_all() {
+	local v s kinds=()
+	! wanted measure || kinds+=(counters)
+	! wanted window || kinds+=(window)
+	! wanted race || kinds+=(plain)
+	! wanted checks || kinds+=(checks)
+	for kind in "${kinds[@]}"; do
+		for v in "${WANTED[@]}"; do lab_kernel "$v" "$kind" "" || exit 125; done
+	done
+	if wanted measure && [[ $SETTINGS == *4k/* ]]; then
+		for v in "${WANTED[@]}"; do lab_kernel "$v" counters 4k || exit 125; done
+	fi
+	! wanted reclaim || lab_kernel always-rcu-fixed reclaim "" || exit 125
+}
+
+# Workloads of one boot; what an MMU has no huge pages for is not for it.
+workloads() {
+	case $1 in
+	hash) echo "collapse 3 20 2;collapse-exit 3 10 2;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;mix 3" ;;
+	radix*) echo "collapse 3 60 4;collapse-exit 3 20 4;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;mix 3" ;;
+	hash4k) echo "munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60" ;;
+	esac
+}
+
+# One boot of the measurement: contents and counters are judged here, times later.
+measure_one() {
+	local v=$1 setting=$2 run=$3 log=$RESULTS/measure-$1-${2/\//-}-$3.log status=0 wrong
+	mmu "${setting%/*}"
+	lab_kernel "$v" counters "$PAGES" || exit 125
+	lab_boot "${setting%/*}" "${setting#*/}" 300 "$log" "$(workloads "${setting%/*}")" || status=$?
+	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
+	results_of "$log" "$v" "$setting" "$run" >"$WORK/boot"
+	wrong=$(complaint "$log")
+	[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end (${ENDED:-no status}): $(tail -n 1 "$log")"}
+	[ -n "$wrong" ] || wrong=$(jq -r 'select(.counters.rcu_queued != .counters.rcu_run or .counters.waiting != 0)
+		| "\(.workload): \(.counters.rcu_queued) callbacks queued, \(.counters.rcu_run) run, \(.counters.waiting) waiting"' "$WORK/boot" | head -n 1)
+	[ -z "$wrong" ] || { WRONG[$v]=1; judge measure "$v" "$setting" wrong "run $run: $wrong"; }
+	cat "$WORK/boot" >>"$WORK/measured"
+}
+
+measure() {
+	local v s run n=0 all
+	declare -gA WRONG=()
+	all=$((RUNS * $(wc -w <<<"$SETTINGS") * ${#WANTED[@]}))
+	for ((run = 1; run <= RUNS; run++)); do
+		for s in $SETTINGS; do
+			for v in "${WANTED[@]}"; do
+				n=$((n + 1))
+				progress "measuring: boot $n of $all: $v $s"
+				measure_one "$v" "$s" "$run"
+			done
+		done
+		[ -t 2 ] || note "measured: run $run of $RUNS"
+	done
+	for v in "${WANTED[@]}"; do
+		[ -n "${WRONG[$v]-}" ] || judge measure "$v" all right "$((all / ${#WANTED[@]})) boots: as many callbacks run as queued, contents right"
+	done
+}
+
+# The reader held in the window: five rounds, with both MMUs.
+window() {
+	local v m log freed kept seen
+	for v in "${WANTED[@]}"; do
+		for m in hash radix; do
+			log=$RESULTS/window-$v-$m.log
+			progress "window: $v $m"
+			lab_kernel "$v" window "" || exit 125
+			lab_boot $m 2 120 "$log" "window 5" || true
+			freed=$(grep -c 'window: .*freed under' "$log" || true) kept=$(grep -c 'window: .*still a page table' "$log" || true)
+			case $freed/$kept in 5/0) seen=freed ;; 0/5) seen=kept ;; *) seen=neither ;; esac
+			judge window "$v" "$m/2" "$seen" "freed under the reader $freed times of $((freed + kept))"
+		done
+	done
+}
+
+# One race, on one CPU of the host: the row it ends in is written by the parent.
+race_one() {
+	local v=$1 cpu=$2 seconds=$3 log=$RESULTS/race-$1.log t=$SECONDS
+	lab_boot hash 4 $((seconds + 60)) "$log" "race $seconds" taskset -c "$cpu" || true
+	echo "${ENDED:--} $((SECONDS - t))" >"$WORK/race-$v"
+}
+
+# Two at a time, each on a CPU of its own.
+race() {
+	local v cpus cpu pids=() seconds
+	mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
+	for v in "${WANTED[@]}"; do
+		lab_kernel "$v" plain "" || exit 125
+		seconds=$RACE_LIVES
+		[ "$(expected "$v" race)" != dies ] || seconds=$RACE_DIES
+		cpu=${cpus[${#pids[@]} % ${#cpus[@]}]}
+		progress "race: $v, up to $seconds s"
+		[ -t 2 ] || note "race: $v, up to $seconds s"
+		(trap 'end_qemu' EXIT; trap 'exit 143' TERM INT HUP; race_one "$v" "$cpu" "$seconds") &
+		pids+=($!)
+		[ ${#pids[@]} -lt ${#cpus[@]} ] || { wait "${pids[@]}" || true; pids=(); }
+	done
+	[ ${#pids[@]} = 0 ] || wait "${pids[@]}" || true
+	for v in "${WANTED[@]}"; do race_verdict "$v"; done
+}
+
+race_verdict() {
+	local log=$RESULTS/race-$1.log ended took wrong
+	read -r ended took <"$WORK/race-$1"
+	wrong=$(complaint "$log")
+	if [ "$ended" = 0 ] && [ -z "$wrong" ]; then
+		judge race "$1" hash/4 lives "$(sed -n 's/.*result workload=race[^ ]* ms=\([0-9]*\).*count=\([0-9]*\).*/\2 rounds in \1 ms/p' "$log")"
+	else
+		judge race "$1" hash/4 dies "after $took s: ${wrong:-stands still}"
+	fi
+}
+
+# All workloads and the window in the kernel that complains by itself.
+checks() {
+	local v m log wrong
+	for v in "${WANTED[@]}"; do
+		[ -n "$(expected "$v" checks)" ] || continue
+		lab_kernel "$v" checks "" || exit 125
+		for m in hash radix; do
+			log=$RESULTS/checks-$v-$m.log
+			progress "checks: $v $m"
+			lab_boot $m 2 600 "$log" "$(workloads $m);window 2" || true
+			wrong=$(complaint "$log")
+			[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
+			judge checks "$v" "$m/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${wrong:-no report}"
+		done
+	done
+}
+
+# PT_RECLAIM over always-rcu-fixed: the workload of all architectures, and the fallback where v3 warned.
+reclaim() {
+	local part log m wrong
+	lab_kernel always-rcu-fixed reclaim "" || exit 125
+	for m in hash radix; do
+		mmu $m
+		for part in tables,contents inject-madvise inject-munmap; do
+			log=$RESULTS/reclaim-$m-${part%%,*}.log
+			progress "reclaim: $m $part"
+			pack "$WORK" "$KERNEL/workload"
+			lab_qemu "$WORK/initrd" 1 240 "$log" -- "umlab=$part" "pmd_kb=$AREA_KB" || true
+			wrong=$(complaint "$log")
+			judge reclaim always-rcu-fixed "$m/1" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${part%%,*}: ${wrong:-$(awk -v part="${part%%,*}" -v pt_reclaim=y -f "$ROOT/tests/arch/judge.awk" "$log" | paste -sd' ')}"
+		done
+	done
+}
+
+mkdir -p "$RESULTS"
+lock "$RESULTS/.lock" "the lab of page table fragments is in use"
+"$ROOT/tools/deps.sh" with $SUITE_PACKAGES gnuplot-nox && arch_packages || exit 125
+WORK=$(mktemp -d)
+: >"$WORK/judged"
+: >"$WORK/measured"
+lab_workloads || exit 125
+build_all
+for part in window checks reclaim measure race; do ! wanted $part || $part; done
+jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \
+	--slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" '{ $date, $qemu, runs: ($runs | tonumber), $judged, $measured }' \
+	>"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"
+jq -r -f "$FRAG_DIR/table.jq" "$RESULTS.json"
+exit "$STATUS"

@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Description: what makes and frees powerpc's fragments of page table pages, and how long it takes.
+ *
+ *   fragments collapse PROCESSES ROUNDS AREAS       pte_free_defer(): MADV_COLLAPSE of a file that all map, then MADV_REMOVE
+ *   fragments collapse-exit PROCESSES ROUNDS AREAS  the same, and each process ends right after its tables were taken
+ *   fragments munmap PROCESSES ROUNDS TABLES        mmu_gather: tables of one page each, unmapped at once
+ *   fragments fork ROUNDS TABLES                    children that have as many tables as their parent, and end
+ *   fragments exec ROUNDS                           address spaces that are thrown away young
+ *   fragments mix SECONDS                           all of it at once
+ *   fragments race SECONDS                          pte_frag_destroy() against a hole that is punched, until it goes wrong
+ *   fragments window ROUNDS                         the same with a reader that window.patch holds in the window
+ *
+ * Without arguments: each of those in WORKLOADS (environment; separated by ';'), in a process of its own.
+ *
+ * Prints one line "result KEY=VALUE ..." (milliseconds, KiB), and then, where the kernel has counters (counters.patch),
+ * what they have come to, "counter NAME=VALUE" each. A table spans AREA_KB (environment).
+ * Exit status: 0 done, 1 the kernel refused something or one of several failed, 2 wrong usage.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#define COUNTERS "/sys/kernel/debug/pte_frag"
+
+static size_t area;
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fprintf(stderr, "fragments: ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, ": %s\n", strerror(errno));
+	va_end(args);
+	exit(1);
+}
+
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The number of `name` in /proc/vmstat, in pages. */
+static long vmstat(const char *name)
+{
+	char line[128];
+	size_t len = strlen(name);
+	long value = -1;
+	FILE *file = fopen("/proc/vmstat", "re");
+
+	if (!file)
+		die("/proc/vmstat");
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, len) && line[len] == ' ')
+			value = atol(line + len);
+	fclose(file);
+	return value;
+}
+
+/* What page tables take at most: looked at every 5 ms. */
+static volatile int watching;
+static long peak;
+
+static void *watch(void *unused)
+{
+	while (watching) {
+		long now = vmstat("nr_page_table_pages");
+
+		if (now > peak)
+			peak = now;
+		usleep(5000);
+	}
+	return unused;
+}
+
+/* Begins to count anew; does nothing in a kernel without counters. */
+static void reset_counters(void)
+{
+	int fd = open(COUNTERS, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "0", 1) != 1)
+		die(COUNTERS);
+	close(fd);
+}
+
+/* The counter `name`, -1 if there is none. */
+static long counter(const char *name)
+{
+	char line[128];
+	size_t len = strlen(name);
+	long value = -1;
+	FILE *file = fopen(COUNTERS, "re");
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, len) && line[len] == '=')
+			value = atol(line + len + 1);
+	fclose(file);
+	return value;
+}
+
+/*
+ * When all that waits for a grace period has been freed, mmu_gather's batches too, or nothing will be any more: no fragment
+ * was freed for 300 ms and none waits, or 10 s are over.
+ */
+static void print_counters(void)
+{
+	char line[128];
+	FILE *file;
+	long freed = -1, now;
+
+	for (int i = 0; i < 33; i++) {
+		now = counter("fragments_freed");
+		if (now == freed && counter("waiting") <= 0)
+			break;
+		freed = now;
+		usleep(300000);
+	}
+	file = fopen(COUNTERS, "re");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file))
+		printf("counter %s", line);
+	fclose(file);
+}
+
+static pid_t child(void)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	return pid;
+}
+
+/* Waits for `n` children, each of which has to be well; -1: all. */
+static void reap(int n)
+{
+	int status;
+
+	while (n-- && wait(&status) > 0)
+		if (status)
+			die("a child: status %#x", status);
+}
+
+/* A file of `areas` PMDs' worth in tmpfs. */
+static int make_file(size_t areas)
+{
+	int fd = memfd_create("fragments", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, areas * area))
+		die("a file of %zu areas", areas);
+	return fd;
+}
+
+/* Maps `areas` of `fd` where a PMD begins. */
+static char *map_aligned(int fd, size_t areas)
+{
+	size_t len = areas * area;
+	char *at = mmap(NULL, len + area, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		die("no room for %zu areas", areas);
+	at = (char *)(((unsigned long)at + area - 1) / area * area);
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		die("mmap");
+	return at;
+}
+
+static void touch(volatile char *at, size_t areas)
+{
+	for (size_t i = 0; i < areas; i++)
+		at[i * area] = 1;
+}
+
+/* The byte that touch() wrote in each table's worth, or none. */
+static void expect(const volatile char *at, size_t areas, char byte, const char *when)
+{
+	for (size_t i = 0; i < areas; i++)
+		if (at[i * area] != byte) {
+			fprintf(stderr, "fragments: %s: byte %zu is %d, not %d\n", when, i * area, at[i * area], byte);
+			exit(1);
+		}
+}
+
+/* Whether the kernel made huge pages of it: short of memory, or while others punch holes, it may not. */
+static int collapse(char *at, size_t areas)
+{
+	if (!madvise(at, areas * area, MADV_COLLAPSE))
+		return 1;
+	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM)
+		die("MADV_COLLAPSE");
+	return 0;
+}
+
+/* One who maps the file, has tables of its own for it, and loses them when the file is collapsed. */
+static void __attribute__((noreturn)) sharer(int fd, size_t areas, int go, int done)
+{
+	char *at = map_aligned(fd, areas), c;
+
+	while (read(go, &c, 1) == 1) {
+		touch(at, areas);
+		if (write(done, "", 1) != 1)
+			die("done");
+	}
+	_exit(0);
+}
+
+static void tell(int fd, int n)
+{
+	while (n--)
+		if (write(fd, "", 1) != 1)
+			die("tell");
+}
+
+static void wait_for(int fd, int n)
+{
+	char c;
+
+	while (n--)
+		if (read(fd, &c, 1) != 1)
+			die("a process has ended");
+}
+
+static long collapse_loop(int processes, int rounds, size_t areas)
+{
+	int fd = make_file(areas), go[2], done[2];
+	char *at = map_aligned(fd, areas);
+	long collapsed = 0;
+
+	if (pipe(go) || pipe(done))
+		die("pipe");
+	for (int i = 1; i < processes; i++)
+		if (!child()) {
+			close(go[1]);
+			sharer(fd, areas, go[0], done[1]);
+		}
+	for (int i = 0; i < rounds; i++) {
+		touch(at, areas);
+		tell(go[1], processes - 1);
+		wait_for(done[0], processes - 1);
+		collapsed += collapse(at, areas);
+		expect(at, areas, 1, "after MADV_COLLAPSE");
+		if (madvise(at, areas * area, MADV_REMOVE))
+			die("MADV_REMOVE");
+		expect(at, areas, 0, "after MADV_REMOVE");
+	}
+	close(go[1]);
+	reap(-1);
+	return collapsed;
+}
+
+/* The victims have tables for the file, and end as soon as these were taken from them. */
+static long collapse_exit_loop(int processes, int rounds, size_t areas)
+{
+	int fd = make_file(areas);
+	char *at = map_aligned(fd, areas);
+	long collapsed = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		int go[2], done[2];
+
+		if (pipe(go) || pipe(done))
+			die("pipe");
+		touch(at, areas);
+		for (int n = 1; n < processes; n++)
+			if (!child()) {
+				char *mine = map_aligned(fd, areas), c;
+
+				close(go[1]);
+				touch(mine, areas);
+				tell(done[1], 1);
+				while (read(go[0], &c, 1) > 0)
+					;
+				_exit(0);
+			}
+		close(go[0]);
+		wait_for(done[0], processes - 1);
+		collapsed += collapse(at, areas);
+		expect(at, areas, 1, "after MADV_COLLAPSE");
+		close(go[1]);
+		reap(-1);
+		close(done[0]);
+		close(done[1]);
+		if (madvise(at, areas * area, MADV_REMOVE))
+			die("MADV_REMOVE");
+	}
+	return collapsed;
+}
+
+/* One page in each table of an anonymous range. */
+static char *populate(size_t tables)
+{
+	char *at = mmap(NULL, tables * area, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		die("mmap of %zu tables", tables);
+	/* A page each, not a huge one: it is tables that count. */
+	madvise(at, tables * area, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < tables; i++)
+		*(volatile char *)(at + i * area) = 1;
+	return at;
+}
+
+static void munmap_loop(int rounds, size_t tables)
+{
+	for (int i = 0; i < rounds; i++)
+		if (munmap(populate(tables), tables * area))
+			die("munmap");
+}
+
+static void munmap_all(int processes, int rounds, size_t tables)
+{
+	for (int i = 0; i < processes; i++)
+		if (!child()) {
+			munmap_loop(rounds, tables);
+			_exit(0);
+		}
+	reap(-1);
+}
+
+static void fork_loop(int rounds, size_t tables)
+{
+	char *at = populate(tables);
+
+	for (int i = 0; i < rounds; i++) {
+		if (!child()) {
+			expect(at, tables, 1, "in a child");
+			_exit(0);
+		}
+		reap(1);
+	}
+}
+
+static void exec_loop(int rounds)
+{
+	for (int i = 0; i < rounds; i++) {
+		if (!child()) {
+			execl("/proc/self/exe", "fragments", "nothing", NULL);
+			die("exec");
+		}
+		reap(1);
+	}
+}
+
+/* `work` in a process of its own, again and again until `end` (milliseconds). */
+static void until(long end, void (*work)(void))
+{
+	if (child())
+		return;
+	while (milliseconds() < end)
+		work();
+	_exit(0);
+}
+
+static void some_collapses(void)
+{
+	collapse_loop(2, 8, 2);
+	collapse_exit_loop(3, 4, 2);
+}
+
+static void some_munmaps(void) { munmap_loop(1, 128); }
+static void some_execs(void) { exec_loop(4); }
+
+static void some_forks(void)
+{
+	if (!child()) {
+		fork_loop(8, 16);
+		_exit(0);
+	}
+	reap(1);
+}
+
+static void mix(long seconds)
+{
+	long end = milliseconds() + seconds * 1000;
+
+	until(end, some_collapses);
+	until(end, some_munmaps);
+	until(end, some_forks);
+	until(end, some_execs);
+	reap(-1);
+}
+
+/*
+ * The number of page table pages now: of the whole machine, which has to be quiet. Each CPU keeps some of the
+ * count to itself until it is told to give it up.
+ */
+static long exact_page_tables(void)
+{
+	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		die("/proc/sys/vm/stat_refresh");
+	close(fd);
+	return vmstat("nr_page_table_pages");
+}
+
+/* Room for more tables than a page has fragments. */
+#define FILL_MAX 300
+
+static char *fill_room(void)
+{
+	char *at = mmap(NULL, FILL_MAX * area, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		die("no room for %d tables", FILL_MAX);
+	madvise(at, FILL_MAX * area, MADV_NOHUGEPAGE);
+	return at;
+}
+
+/*
+ * How many tables a child of ours has to make for the next one to be the first fragment of a page. Only a page of
+ * which all fragments were deferred or never handed out is freed by pte_frag_destroy().
+ */
+static int tables_to_a_new_page(void)
+{
+	int ends[2], n = 0;
+
+	if (pipe(ends))
+		die("pipe");
+	if (!child()) {
+		char *at = fill_room();
+		long before = exact_page_tables();
+
+		for (n = 0; n < FILL_MAX; n++) {
+			*(volatile char *)(at + n * area) = 1;
+			if (exact_page_tables() > before)
+				break;
+		}
+		if (write(ends[1], &n, sizeof(n)) != sizeof(n))
+			die("write");
+		_exit(0);
+	}
+	if (read(ends[0], &n, sizeof(n)) != sizeof(n) || n == FILL_MAX)
+		die("%d tables, and none began a page", n);
+	reap(1);
+	close(ends[0]);
+	close(ends[1]);
+	return n;
+}
+
+/* Has the table of `fd`, alone in a page, when `ready` is told; once `go` is, collapses it, and ends. */
+static void __attribute__((noreturn)) victim(int fd, int fill, int ready, int go)
+{
+	char *room = fill_room(), *at = map_aligned(fd, 1), c;
+
+	for (int i = 0; i < fill; i++)
+		*(volatile char *)(room + i * area) = 1;
+	touch(at, 1);
+	tell(ready, 1);
+	if (read(go, &c, 1) < 0)
+		die("go");
+	collapse(at, 1);
+	_exit(0);
+}
+
+static void punch(int fd, size_t from, size_t len)
+{
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, len))
+		die("a hole");
+}
+
+/* Readers punch holes all the time, victims come and go. */
+static long race(long seconds)
+{
+	long end = milliseconds() + seconds * 1000, rounds = 0;
+	int fd = make_file(1), fill = tables_to_a_new_page(), go[2], page = getpagesize();
+
+	if (pipe(go))
+		die("pipe");
+	close(go[1]);
+	for (int i = 0; i < 2; i++)
+		if (!child()) {
+			while (milliseconds() < end)
+				punch(fd, page, page);
+			_exit(0);
+		}
+	while (milliseconds() < end) {
+		int ready[2];
+
+		if (pipe(ready))
+			die("pipe");
+		for (int i = 0; i < 4; i++)
+			if (!child())
+				victim(fd, fill, ready[1], go[0]);
+		reap(4);
+		close(ready[0]);
+		close(ready[1]);
+		punch(fd, 0, area);
+		rounds++;
+	}
+	reap(-1);
+	return rounds;
+}
+
+/* On which CPU we run from now on, and our children; on any other if there is no such CPU. */
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * In the window for 400 ms (window.patch), or as long as a debugger holds the CPU. A CPU that stands still must have
+ * nothing that others wait for: MADV_COLLAPSE drains the folio batches of every CPU that has folios in them.
+ */
+static void __attribute__((noreturn)) reader(int fd, int page, int ready)
+{
+	int drop;
+
+	pin(1);
+	drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	if (drop < 0 || write(drop, "1", 1) != 1)
+		die("/proc/sys/vm/drop_caches");
+	prctl(PR_SET_NAME, "window");
+	tell(ready, 1);
+	punch(fd, page, page);
+	_exit(0);
+}
+
+/* One victim and one reader, who is in the window when the victim collapses and ends. */
+static long window(int rounds)
+{
+	int fd, fill, page = getpagesize();
+
+	pin(0);
+	fd = make_file(1);
+	fill = tables_to_a_new_page();
+	for (int i = 0; i < rounds; i++) {
+		int ready[2], go[2];
+
+		if (pipe(ready) || pipe(go))
+			die("pipe");
+		if (!child()) {
+			close(go[1]);
+			victim(fd, fill, ready[1], go[0]);
+		}
+		wait_for(ready[0], 1);
+		if (!child()) {
+			close(go[1]);
+			reader(fd, page, ready[1]);
+		}
+		wait_for(ready[0], 1);
+		/* It is a few instructions from there to the window. */
+		usleep(50000);
+		close(go[0]);
+		close(go[1]);
+		reap(2);
+		punch(fd, 0, area);
+		close(ready[0]);
+		close(ready[1]);
+	}
+	return rounds;
+}
+
+static int number(char **argv, int n)
+{
+	char *end;
+	long value;
+
+	for (int i = 0; i <= n; i++)
+		if (!argv[i]) {
+			fprintf(stderr, "fragments: too few arguments\n");
+			exit(2);
+		}
+	value = strtol(argv[n], &end, 10);
+	if (*end || value < 1 || value > 1000000) {
+		fprintf(stderr, "fragments: %s: not a number from 1 to 1000000\n", argv[n]);
+		exit(2);
+	}
+	return value;
+}
+
+/* Runs the workload that argv names; returns what it has to count, -1 if nothing. */
+static long run(char **argv)
+{
+	const char *name = argv[0];
+
+	if (!strcmp(name, "collapse"))
+		return collapse_loop(number(argv, 1), number(argv, 2), number(argv, 3));
+	if (!strcmp(name, "collapse-exit"))
+		return collapse_exit_loop(number(argv, 1), number(argv, 2), number(argv, 3));
+	if (!strcmp(name, "munmap"))
+		munmap_all(number(argv, 1), number(argv, 2), number(argv, 3));
+	else if (!strcmp(name, "fork"))
+		fork_loop(number(argv, 1), number(argv, 2));
+	else if (!strcmp(name, "exec"))
+		exec_loop(number(argv, 1));
+	else if (!strcmp(name, "mix"))
+		mix(number(argv, 1));
+	else if (!strcmp(name, "race"))
+		return race(number(argv, 1));
+	else if (!strcmp(name, "window"))
+		return window(number(argv, 1));
+	else {
+		fprintf(stderr, "fragments: %s: no such workload: see the top of workloads.c\n", name);
+		exit(2);
+	}
+	return -1;
+}
+
+/* One workload, with what it takes of page tables, and the counters before and after. */
+static void measure(char **argv)
+{
+	pthread_t watcher;
+	long t, count;
+
+	reset_counters();
+	watching = 1;
+	if (pthread_create(&watcher, NULL, watch, NULL))
+		die("a thread");
+	t = milliseconds();
+	count = run(argv);
+	t = milliseconds() - t;
+	watching = 0;
+	pthread_join(watcher, NULL);
+	printf("result workload=%s", argv[0]);
+	for (argv++; *argv; argv++)
+		printf(",%s", *argv);
+	printf(" ms=%ld peak_kb=%ld count=%ld\n", t, peak * (getpagesize() / 1024), count);
+	print_counters();
+}
+
+/* Each of `list`; returns the exit status. */
+static int measure_all(char *list)
+{
+	char *words[8], *work;
+	int status, worst = 0;
+
+	while ((work = strsep(&list, ";"))) {
+		int n = 0;
+
+		while (n < 7 && (words[n] = strsep(&work, " ")))
+			n += *words[n] != '\0';
+		words[n] = NULL;
+		if (!n)
+			continue;
+		if (!child()) {
+			measure(words);
+			exit(0);
+		}
+		if (wait(&status) < 0 || status)
+			worst = 1;
+	}
+	return worst;
+}
+
+int main(int argc, char **argv)
+{
+	const char *kib = getenv("AREA_KB");
+	char *list = getenv("WORKLOADS");
+
+	if (argc == 2 && !strcmp(argv[1], "nothing"))
+		return 0;
+	if (!kib || (argc < 2 && !list)) {
+		fprintf(stderr, "usage: AREA_KB=N fragments WORKLOAD ARGUMENT...\n");
+		return 2;
+	}
+	area = strtoul(kib, NULL, 10) * 1024;
+	if (argc < 2)
+		return measure_all(list);
+	measure(argv + 1);
+	return 0;
+}

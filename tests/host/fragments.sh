@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: the lab of powerpc's page table fragments: its data hold together, what a console says is read right, and
+# a difference is told from noise. No kernel is built or booted.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/tap.sh"
+"$top/tools/deps.sh" with jq || exit 2
+lab=$top/tests/arch/fragments patches=$top/uml/patches/fragments
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+
+# in_lab COMMAND...: with what the lab's scripts share.
+in_lab() { bash -c '. "$0/uml/lib.sh"; . "$UML_DIR/git.sh"; . "$UML_DIR/make.sh"; . "$ROOT/tests/arch/lib.sh"; load_arch ppc64; . "$ROOT/tests/arch/fragments/lib.sh"; "$@"' "$top" "$@"; }
+
+# ---- data ----
+is "$(in_lab variants | paste -sd' ')" "merged always-rcu merged-fixed always-rcu-fixed" "the variants"
+is "$(awk '!/^#/ { for (i = 2; i <= NF; i++) if ($i != "-") print $i }' "$lab/variants.txt" | sort -u | while read -r p; do [ -f "$patches/$p.patch" ] || echo "$p"; done)" "" "each patch of a variant is there"
+is "$(for p in "$patches"/*.patch; do p=${p##*/}; grep -q "^| ${p%.patch} |" "$patches/README.md" || echo "$p"; done)" "" "each patch is in their README"
+is "$(sed '/^#/d; s/ .*//' "$lab/expect.txt" | paste -sd' ')" "$(in_lab variants | paste -sd' ')" "each variant has one line in expect.txt"
+is "$(sed '/^#/d' "$lab/expect.txt" | tr -s ' ' '\n' | grep = | grep -vxE 'measure=right|window=(freed|kept)|race=(dies|lives)|checks=clean|reclaim=clean')" "" "in words that the lab has"
+for k in plain counters window checks debug reclaim; do
+	is "$(in_lab eval 'kind '$k'; for p in $MORE; do [ -f "$FRAG_PATCHES/$p.patch" ] || echo $p; done; for f in $FLAVOURS_MORE; do [ -f "$ARCH_DIR/ppc64/$f.config" ] || [ -f "$ARCH_DIR/$f.config" ] || echo $f; done')" "" "$k: its patches and flavours are there"
+done
+
+# ---- what a console says ----
+cat >"$dir/log" <<'END'
+[    1.0] umlab: tap: nothing of ours
+[    2.0] tap: result workload=munmap,1,2,3000 ms=1457 peak_kb=12672 count=-1
+[    2.1] tap: counter rcu_queued=3
+[    2.2] tap: counter rcu_run=3
+[    3.0] tap: result workload=fork,150,16 ms=9 peak_kb=1 count=-1
+END
+is "$(in_lab results_of "$dir/log" merged hash/2 4 | jq -c '[.variant, .setting, .run, .workload, .ms, .counters.rcu_queued, (.counters | length)]' | paste -sd' ')" \
+	'["merged","hash/2",4,"munmap,1,2,3000",1457,3,2] ["merged","hash/2",4,"fork,150,16",9,null,0]' "results and counters, each with its workload"
+is "$(in_lab complaint "$dir/log")" "" "no complaint there"
+for line in "rcu: INFO: rcu_sched self-detected stall on CPU" "BUG: spinlock bad magic on CPU#1, window/9" "WARNING: mm/x.c:1 at f+0x1/0x2" "Kernel panic - not syncing: Fatal exception" "ODEBUG: activate active"; do
+	echo "[ 9.0] $line" | cat "$dir/log" - >"$dir/bad"
+	like "$(in_lab complaint "$dir/bad")" "${line%%[:(]*}" "a complaint: ${line%% on*}"
+done
+
+# ---- a difference, or noise ----
+# result VARIANT MS...: one workload, run so often.
+result() { for ms in "${@:2}"; do printf '{"variant":"%s","setting":"hash/2","run":1,"workload":"fork","ms":%s,"peak_kb":64,"count":-1,"counters":{"rcu_queued":7,"wait_us_avg":16500}}\n' "$1" "$ms"; done; }
+table() { jq -s '{ measured: . }' | jq -r -f "$lab/table.jq"; }
+like "$({ result merged 100 110 120; result always-rcu 119 130 140; } | table | grep always-rcu)" '^\| fork \| always-rcu \| 130 \(119-140\) \| within noise ' "runs that overlap are noise"
+like "$({ result merged 100 110 120; result always-rcu 121 132 140; } | table | grep always-rcu)" '\| \+20 % ' "runs that don't are a difference, of the medians"
+like "$({ result merged 100 110 120; result always-rcu 70 88 99; } | table | grep always-rcu)" '\| -20 % ' "... to the better, too"
+like "$(result always-rcu 70 | table | grep always-rcu)" '\| always-rcu \| 70 \(70-70\) \| - ' "nothing to hold it against"
+like "$(result merged 1 2 3 4 | table | grep merged)" '\| merged \| 3 \(1-4\) \|  \| 0 \| 0 \| 7 .*16.5 / 0 / 0' "an even number of runs; counters that are not there are 0"
+
+# ---- wrong usage ----
+for args in "--nonsense" "nobody" "--runs 0" "--parts lunch" "--settings hash/3" "--settings vax/1" "--race 5"; do
+	out=$("$lab/run.sh" $args 2>&1); rc=$?
+	is "$rc" 2 "$args: wrong usage"
+	like "$out" '^(fragments|lib): ' "... said in a line"
+done
+out=$("$lab/gdb.sh" nobody 2>&1); is "$?" 2 "gdb.sh nobody: wrong usage"
+out=$(make -s -C "$top" arch A=sparc64 LAB=fragments 2>&1); like "$out" 'LAB=fragments of A=ppc64' "the lab is ppc64's"
+finish
