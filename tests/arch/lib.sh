@@ -14,6 +14,7 @@
 #   PAGE_KB               a page, in KiB (4 if not said)
 #   SUITE_PACKAGES        what it takes to compile them
 #   SUITES                suites of tests/guest that run there, too
+#   LAB                   a folder of tests/arch with suites of its own, of this architecture alone
 #   PMD_KB                what one PTE table maps, in KiB
 
 . "$UML_DIR/worktree.sh"
@@ -41,7 +42,7 @@ arch_point() {
 # load_arch NAME: sets NAME and what its file says.
 load_arch() {
 	[ -n "$1" ] && [ -f "$ARCH_DIR/$1/arch" ] || usage "A=$1: no such architecture: one of: $(arch_names | paste -sd' ')"
-	NAME=$1 USER_COMPILER= USER_OBJECTS= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES= SUITE_PACKAGES= PAGE_KB=4
+	NAME=$1 USER_COMPILER= USER_OBJECTS= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES= SUITE_PACKAGES= LAB= PAGE_KB=4
 	. "$ARCH_DIR/$1/arch"
 	USER_COMPILER=${USER_COMPILER:-$COMPILER}
 	GOALS=${GOALS:-${IMAGE##*/}}

@@ -4,7 +4,7 @@
 
 FRAG_DIR=$ROOT/tests/arch/fragments
 FRAG_PATCHES=$PATCH_DIR/fragments
-LAB=$BUILD/fragments
+FRAG_BUILD=$BUILD/fragments
 # Hash THP asks for huge pages in qemu's hash table; the workloads for memory, and for CPUs that run at a time.
 QEMU=(qemu-system-ppc64 -M "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-hpt-max-page-size=16M" -accel "tcg,thread=multi" -m 2G)
 MAX_CPUS=4
@@ -62,7 +62,7 @@ lab_kernel() {
 	kind "$2"
 	flavour+=${3:+"+$3"}${FLAVOURS_MORE:+"+$FLAVOURS_MORE"}
 	patches=($(variant_patches "$1") $MORE)
-	KERNEL=$LAB/$1-$2${3:+"-$3"}
+	KERNEL=$FRAG_BUILD/$1-$2${3:+"-$3"}
 	key=$(lab_key "$flavour" "${patches[@]}") || return
 	! grep -qsx "lab_key=$key" "$KERNEL/umlab.info" || [ ! -f "$KERNEL/vmlinux" ] || return 0
 	mkdir -p "$KERNEL"
@@ -84,10 +84,10 @@ keep_kernel() {
 	mv "$KERNEL/umlab.info.tmp" "$KERNEL/umlab.info"
 }
 
-# lab_workloads: compiles workloads.c, if it has changed; sets WORKLOADS_BIN.
+WORKLOADS_BIN=$FRAG_BUILD/workloads
+# lab_workloads: compiles workloads.c, if it has changed: WORKLOADS_BIN.
 lab_workloads() {
-	WORKLOADS_BIN=$LAB/workloads
-	mkdir -p "$LAB"
+	mkdir -p "$FRAG_BUILD"
 	[ "$WORKLOADS_BIN" -nt "$FRAG_DIR/workloads.c" ] ||
 		{ "$USER_COMPILER" -std=gnu11 -O2 -Wall -Wextra -static -o "$WORKLOADS_BIN.tmp" "$FRAG_DIR/workloads.c" -lpthread && mv "$WORKLOADS_BIN.tmp" "$WORKLOADS_BIN"; }
 }

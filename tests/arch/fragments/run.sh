@@ -21,6 +21,7 @@ VARIANT: merged (the source as it is), always-rcu (the proposal), merged-fixed, 
   --settings 'S...'  MMU/CPUS; MMU: hash, radix (64 KiB pages), hash4k, radix4k (default 'hash/1 hash/2 hash/4 radix/2 hash4k/2')
   --race D L         seconds within which a race dies that is expected to, and which one has to live (default 180 600)
   --results DIR      consoles and results (default build/results/fragments; DIR.json the whole)
+  --build            only the kernels that this takes
   --docs             docs/powerpc-fragments.md, too
 
 Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 125 a package, a kernel or the workloads could not be had;
@@ -29,7 +30,7 @@ END
 }
 
 PARTS="measure window race checks reclaim" RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
-RACE_DIES=180 RACE_LIVES=600 RESULTS=$BUILD/results/fragments DOCS= WANTED=()
+RACE_DIES=180 RACE_LIVES=600 RESULTS=$BUILD/results/fragments BUILD_ONLY= DOCS= WANTED=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--help) show_usage; exit 0 ;;
@@ -39,6 +40,7 @@ while [ $# -gt 0 ]; do
 	--race) [[ "${2-} ${3-}" =~ ^[1-9][0-9]*\ [1-9][0-9]*$ ]] || usage "--race: ${2-} ${3-}: give two numbers of seconds"
 		RACE_DIES=$2 RACE_LIVES=$3; shift 3 ;;
 	--results) RESULTS=${2:?}; shift 2 ;;
+	--build) BUILD_ONLY=1; shift ;;
 	--docs) DOCS=1; shift ;;
 	-*) usage "$1: unknown option: see --help" ;;
 	*) WANTED+=("$1"); shift ;;
@@ -147,7 +149,7 @@ window() {
 			progress "window: $v $m"
 			lab_kernel "$v" window "" || exit 125
 			lab_boot $m 2 120 "$log" "window 5" || true
-			freed=$(grep -c 'window: .*freed under' "$log" || true) kept=$(grep -c 'window: .*still a page table' "$log" || true)
+			freed=$(grep -c 'window: closed: .*freed under' "$log" || true) kept=$(grep -c 'window: closed: .*still a page table, its mm has ended' "$log" || true)
 			case $freed/$kept in 5/0) seen=freed ;; 0/5) seen=kept ;; *) seen=neither ;; esac
 			judge window "$v" "$m/2" "$seen" "freed under the reader $freed times of $((freed + kept))"
 		done
@@ -231,8 +233,12 @@ lock "$RESULTS/.lock" "the lab of page table fragments is in use"
 WORK=$(mktemp -d)
 : >"$WORK/judged"
 : >"$WORK/measured"
-lab_workloads || exit 125
-build_all
+(
+	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
+	lab_workloads || exit 125
+	build_all
+) || exit
+[ -z "$BUILD_ONLY" ] || exit 0
 for part in window checks reclaim measure race; do ! wanted $part || $part; done
 jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \
 	--slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" '{ $date, $qemu, runs: ($runs | tonumber), $judged, $measured }' \

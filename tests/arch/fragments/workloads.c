@@ -530,8 +530,8 @@ static void pin(int cpu)
 }
 
 /*
- * In the window for 400 ms (window.patch), or as long as a debugger holds the CPU. A CPU that stands still must have
- * nothing that others wait for: MADV_COLLAPSE drains the folio batches of every CPU that has folios in them.
+ * In the window as long as window.patch or a debugger holds the CPU. A CPU that stands still must have nothing that
+ * others wait for: MADV_COLLAPSE drains the folio batches of every CPU that has folios in them.
  */
 static void __attribute__((noreturn)) reader(int fd, int page, int ready)
 {
@@ -547,6 +547,23 @@ static void __attribute__((noreturn)) reader(int fd, int page, int ready)
 	_exit(0);
 }
 
+/* Until the kernel's log says that somebody is in the window (window.patch), or for 5 s: others say nothing. */
+static void wait_for_window(int log)
+{
+	char line[1024];
+
+	for (int i = 0; i < 500; i++) {
+		ssize_t n;
+
+		while ((n = read(log, line, sizeof(line) - 1)) > 0) {
+			line[n] = '\0';
+			if (strstr(line, "window: open"))
+				return;
+		}
+		usleep(10000);
+	}
+}
+
 /* One victim and one reader, who is in the window when the victim collapses and ends. */
 static long window(int rounds)
 {
@@ -556,10 +573,10 @@ static long window(int rounds)
 	fd = make_file(1);
 	fill = tables_to_a_new_page();
 	for (int i = 0; i < rounds; i++) {
-		int ready[2], go[2];
+		int ready[2], go[2], log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-		if (pipe(ready) || pipe(go))
-			die("pipe");
+		if (log < 0 || lseek(log, 0, SEEK_END) || pipe(ready) || pipe(go))
+			die("/dev/kmsg or a pipe");
 		if (!child()) {
 			close(go[1]);
 			victim(fd, fill, ready[1], go[0]);
@@ -570,12 +587,12 @@ static long window(int rounds)
 			reader(fd, page, ready[1]);
 		}
 		wait_for(ready[0], 1);
-		/* It is a few instructions from there to the window. */
-		usleep(50000);
+		wait_for_window(log);
 		close(go[0]);
 		close(go[1]);
 		reap(2);
 		punch(fd, 0, area);
+		close(log);
 		close(ready[0]);
 		close(ready[1]);
 	}
