@@ -99,10 +99,15 @@ build_all() {
 # Workloads of one boot; what an MMU has no huge pages for is not for it.
 workloads() {
 	case $1 in
-	hash) echo "collapse 3 20 2;collapse-exit 3 10 2;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;mix 3" ;;
-	radix*) echo "collapse 3 60 4;collapse-exit 3 20 4;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;mix 3" ;;
-	hash4k) echo "munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60" ;;
+	hash) echo "collapse 3 20 2;collapse-exit 3 10 2;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;inject munmap 1 1 20;mix 2" ;;
+	radix*) echo "collapse 3 60 4;collapse-exit 3 20 4;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;inject munmap 1 1 20;mix 2" ;;
+	hash4k) echo "munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;inject munmap 1 1 20" ;;
 	esac
+}
+
+# ill_effect: what is wrong of the boot's results without counters: nothing failed where it should, or a group that nobody is in pays.
+ill_effect() {
+	jq -r 'select(.failed == 0 or (.charged_kb // 0) != 0) | "\(.workload): \(.failed // "-") allocations failed, \(.charged_kb // "-") KiB still charged"' "$WORK/boot" | head -n 1
 }
 
 # One boot of the measurement: contents and counters are judged here, times later.
@@ -115,6 +120,7 @@ measure_one() {
 	results_of "$log" "$v" "$setting" "$run" >"$WORK/boot"
 	wrong=$(complaint "$log")
 	[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end (${ENDED:-no status}): $(tail -n 1 "$log")"}
+	[ -n "$wrong" ] || wrong=$(ill_effect)
 	[ -n "$wrong" ] || wrong=$(jq -r 'select(.counters.rcu_queued != .counters.rcu_run or .counters.waiting != 0)
 		| "\(.workload): \(.counters.rcu_queued) callbacks queued, \(.counters.rcu_run) run, \(.counters.waiting) waiting"' "$WORK/boot" | head -n 1)
 	[ -z "$wrong" ] || { WRONG[$v]=1; judge measure "$v" "$setting" wrong "run $run: $wrong"; }
@@ -202,9 +208,11 @@ checks() {
 		for m in hash radix; do
 			log=$RESULTS/checks-$v-$m.log
 			progress "checks: $v $m"
-			lab_boot $m 2 600 "$log" "$(workloads $m);window 2" || true
+			lab_boot $m 2 600 "$log" "$(workloads $m);khugepaged 3 3 2;inject collapse 3 4 2;memcg mix 2;window 2" || true
 			wrong=$(complaint "$log")
 			[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
+			results_of "$log" "$v" "$m/2" 1 >"$WORK/boot"
+			[ -n "$wrong" ] || wrong=$(ill_effect)
 			judge checks "$v" "$m/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${wrong:-no report}"
 		done
 	done

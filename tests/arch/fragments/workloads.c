@@ -4,12 +4,16 @@
  *
  *   fragments collapse PROCESSES ROUNDS AREAS       pte_free_defer(): MADV_COLLAPSE of a file that all map, then MADV_REMOVE
  *   fragments collapse-exit PROCESSES ROUNDS AREAS  the same, and each process ends right after its tables were taken
+ *   fragments khugepaged PROCESSES ROUNDS AREAS     as collapse, but khugepaged does it
  *   fragments munmap PROCESSES ROUNDS TABLES        mmu_gather: tables of one page each, unmapped at once
  *   fragments fork ROUNDS TABLES                    children that have as many tables as their parent, and end
  *   fragments exec ROUNDS                           address spaces that are thrown away young
  *   fragments mix SECONDS                           all of it at once
  *   fragments race SECONDS                          pte_frag_destroy() against a hole that is punched, until it goes wrong
  *   fragments window ROUNDS                         the same with a reader that window.patch holds in the window
+ *
+ * Before any of them: "inject", no page without waiting for it, and so none for mmu_gather's batches; "memcg", in a memory
+ * control group of its own, from which page tables have to be gone at the end.
  *
  * Without arguments: each of those in WORKLOADS (environment; separated by ';'), in a process of its own.
  *
@@ -28,7 +32,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -247,7 +253,62 @@ static void wait_for(int fd, int n)
 			die("a process has ended");
 }
 
-static long collapse_loop(int processes, int rounds, size_t areas)
+static void write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s", path);
+	close(fd);
+}
+
+/* The number in the line of `path` that begins with `name`, or of the first line that is one. */
+static long read_number(const char *path, const char *name)
+{
+	char line[256];
+	long value = -1;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		die("%s", path);
+	while (value < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)))
+			value = atol(line + strlen(name));
+	fclose(file);
+	return value;
+}
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+
+static void start_khugepaged(void)
+{
+	write_to(THP "enabled", "madvise");
+	write_to(THP "shmem_enabled", "advise");
+	write_to(THP "khugepaged/scan_sleep_millisecs", "10");
+	write_to(THP "khugepaged/alloc_sleep_millisecs", "10");
+	write_to(THP "khugepaged/pages_to_scan", "65536");
+}
+
+/* Has khugepaged collapse what was touched; whether it did within 10 s. */
+static int collapse_by_khugepaged(char *at, size_t areas)
+{
+	long before = read_number(THP "khugepaged/pages_collapsed", "");
+	int i;
+
+	if (madvise(at, areas * area, MADV_HUGEPAGE))
+		die("MADV_HUGEPAGE");
+	for (i = 0; i < 1000; i++) {
+		if (read_number(THP "khugepaged/pages_collapsed", "") >= before + (long)areas)
+			break;
+		usleep(10000);
+	}
+	/* For the next round's first touch to be a small page. */
+	if (madvise(at, areas * area, MADV_NOHUGEPAGE))
+		die("MADV_NOHUGEPAGE");
+	return i < 1000;
+}
+
+static long collapse_loop(int processes, int rounds, size_t areas, int (*make_huge)(char *at, size_t areas))
 {
 	int fd = make_file(areas), go[2], done[2];
 	char *at = map_aligned(fd, areas);
@@ -264,8 +325,8 @@ static long collapse_loop(int processes, int rounds, size_t areas)
 		touch(at, areas);
 		tell(go[1], processes - 1);
 		wait_for(done[0], processes - 1);
-		collapsed += collapse(at, areas);
-		expect(at, areas, 1, "after MADV_COLLAPSE");
+		collapsed += make_huge(at, areas);
+		expect(at, areas, 1, "after the collapse");
 		if (madvise(at, areas * area, MADV_REMOVE))
 			die("MADV_REMOVE");
 		expect(at, areas, 0, "after MADV_REMOVE");
@@ -380,7 +441,7 @@ static void until(long end, void (*work)(void))
 
 static void some_collapses(void)
 {
-	collapse_loop(2, 8, 2);
+	collapse_loop(2, 8, 2, collapse);
 	collapse_exit_loop(3, 4, 2);
 }
 
@@ -623,7 +684,11 @@ static long run(char **argv)
 	const char *name = argv[0];
 
 	if (!strcmp(name, "collapse"))
-		return collapse_loop(number(argv, 1), number(argv, 2), number(argv, 3));
+		return collapse_loop(number(argv, 1), number(argv, 2), number(argv, 3), collapse);
+	if (!strcmp(name, "khugepaged")) {
+		start_khugepaged();
+		return collapse_loop(number(argv, 1), number(argv, 2), number(argv, 3), collapse_by_khugepaged);
+	}
 	if (!strcmp(name, "collapse-exit"))
 		return collapse_exit_loop(number(argv, 1), number(argv, 2), number(argv, 3));
 	if (!strcmp(name, "munmap"))
@@ -645,25 +710,94 @@ static long run(char **argv)
 	return -1;
 }
 
-/* One workload, with what it takes of page tables, and the counters before and after. */
+#define FAIL "/sys/kernel/debug/fail_page_alloc/"
+#define FAIL_TIMES 1000000000
+
+/* From now on who asks for a page and can't wait for it gets none. */
+static void inject(void)
+{
+	char times[16];
+
+	snprintf(times, sizeof(times), "%d", FAIL_TIMES);
+	write_to(FAIL "task-filter", "N");
+	write_to(FAIL "ignore-gfp-wait", "Y");
+	write_to(FAIL "min-order", "0");
+	write_to(FAIL "verbose", "0");
+	write_to(FAIL "interval", "1");
+	write_to(FAIL "times", times);
+	write_to(FAIL "probability", "100");
+}
+
+/* Ends that; returns how many were refused. */
+static long failed(void)
+{
+	write_to(FAIL "probability", "0");
+	return FAIL_TIMES - read_number(FAIL "times", "");
+}
+
+#define CGROUP "/tmp/cgroup/"
+
+/* Runs the workload in a process, and a memory control group, of its own. */
+static void run_in_memcg(char **argv)
+{
+	mkdir(CGROUP, 0755);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL) && errno != EBUSY)
+		die("cgroup2");
+	write_to(CGROUP "cgroup.subtree_control", "+memory");
+	if (mkdir(CGROUP "lab", 0755) && errno != EEXIST)
+		die(CGROUP "lab");
+	if (!child()) {
+		write_to(CGROUP "lab/cgroup.procs", "0");
+		run(argv);
+		_exit(0);
+	}
+	reap(1);
+}
+
+/* What the group still pays for page tables now that nobody is in it, in KiB: looked at until it is nothing, or for 10 s. */
+static long charged(void)
+{
+	long kib = -1;
+
+	for (int i = 0; i < 100; i++) {
+		kib = read_number(CGROUP "lab/memory.stat", "pagetables ") / 1024;
+		if (!kib)
+			break;
+		usleep(100000);
+	}
+	return kib;
+}
+
+/* One workload, with what it takes of page tables, and the counters when it is over. */
 static void measure(char **argv)
 {
+	int injects = !strcmp(argv[0], "inject"), in_memcg = !strcmp(argv[0], "memcg");
 	pthread_t watcher;
-	long t, count;
+	long t, count = -1;
 
 	reset_counters();
+	if (injects)
+		inject();
 	watching = 1;
 	if (pthread_create(&watcher, NULL, watch, NULL))
 		die("a thread");
 	t = milliseconds();
-	count = run(argv);
+	if (in_memcg)
+		run_in_memcg(argv + 1);
+	else
+		count = run(argv + injects);
 	t = milliseconds() - t;
 	watching = 0;
 	pthread_join(watcher, NULL);
 	printf("result workload=%s", argv[0]);
 	for (argv++; *argv; argv++)
 		printf(",%s", *argv);
-	printf(" ms=%ld peak_kb=%ld count=%ld\n", t, peak * (getpagesize() / 1024), count);
+	printf(" ms=%ld peak_kb=%ld count=%ld", t, peak * (getpagesize() / 1024), count);
+	if (injects)
+		printf(" failed=%ld", failed());
+	if (in_memcg)
+		printf(" charged_kb=%ld", charged());
+	printf("\n");
 	print_counters();
 }
 
