@@ -95,21 +95,24 @@ START_TEST(random_operations)
 	if (!only && skip_unmended_race())
 		return;
 	kmsg_open();
-	/* Without a disk MADV_PAGEOUT finds less to do, and all else is the same. */
-	if (disk)
-		swap_start();
 	do {
+		/* Without a disk MADV_PAGEOUT finds less to do, there is no O_DIRECT, and all else is the same. */
+		bool swap;
+
 		make_plan(seed);
+		swap = disk && plan_swaps(&plan);
+		if (swap)
+			swap_start();
 		/* Before it runs: if the kernel dies, this is the last line. */
 		printf("# replay: make check T=random SEED=%u\n", seed);
 		if (run_plan(&plan, out))
 			report_failure(out);
+		if (swap)
+			swap_stop();
 		ops += atomic_load(&out->done);
 		rounds++;
 		seed += !only;
 	} while (now_ms() < end);
-	if (disk)
-		swap_stop();
 	printf("# random: %lu rounds, %lu operations, %.0f a second, seeds %u to %u\n", rounds, ops,
 	       (double)ops * 1e3 / (now_ms() - start), (unsigned int)(seed - (only ? 0 : rounds)),
 	       seed - !only);

@@ -161,6 +161,58 @@ int do_file_write(struct me *me, struct region *r, const struct op *op)
 	return 0;
 }
 
+/* Where me has a page of the disk to itself; not at its start, where the header of a swap device is. */
+static off_t place(const struct me *me)
+{
+	return (off_t)((1 + me->id) * PAGE);
+}
+
+/* The disk writes into the page itself, which is pinned for as long as that takes. */
+int do_direct_read(struct me *me, struct region *r, const struct op *op)
+{
+	int err = 0;
+
+	if (me->world->disk < 0)
+		return -1;
+	for (unsigned int i = op->page; !err && i < op->page + op->pages; i++) {
+		make_page(me, r, i);
+		if (pwrite(me->world->disk, me->copy, PAGE, place(me)) != (ssize_t)PAGE) {
+			wrong(me, "O_DIRECT write: %s", strerror(errno));
+			return EIO;
+		}
+		if (!access_expect(&r->page[i], PROT_READ | PROT_WRITE))
+			model_write_begins(me, r, i);
+		make_dirty(me, r, i);
+		err = judge(me, r, i, pread(me->world->disk, page_at(r, i), PAGE, place(me)),
+			    PROT_READ | PROT_WRITE, "O_DIRECT read into it");
+		if (!err)
+			model_written(me, r, i);
+	}
+	return err;
+}
+
+int do_direct_write(struct me *me, struct region *r, const struct op *op)
+{
+	int err = 0;
+
+	if (me->world->disk < 0)
+		return -1;
+	for (unsigned int i = op->page; !err && i < op->page + op->pages; i++) {
+		bool must = model_must_drop(r, i);
+
+		err = judge(me, r, i, pwrite(me->world->disk, page_at(r, i), PAGE, place(me)), PROT_READ,
+			    "O_DIRECT write from it");
+		if (err)
+			break;
+		if (pread(me->world->disk, me->copy, PAGE, place(me)) != (ssize_t)PAGE)
+			wrong(me, "O_DIRECT read: %s", strerror(errno));
+		else if (model_check(me, r, i, me->copy, must, "O_DIRECT write from it"))
+			continue;
+		return EIO;
+	}
+	return err;
+}
+
 /* A page in a pipe stays what it was when vmsplice pinned it, whatever happens to the range. */
 int do_vmsplice(struct me *me, struct region *r, const struct op *op)
 {

@@ -2,8 +2,10 @@
 /* Operations: what changes the VMAs of own pages, and the size of the file. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@ static const int protections[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_NONE 
 const char *const mprotect_names[] = {
 	"mprotect(PROT_READ)", "mprotect(PROT_READ | PROT_WRITE)", "mprotect(PROT_NONE)",
 };
+const char *const uffd_names[] = { "UFFDIO_REGISTER", "UFFDIO_REGISTER", "UFFDIO_UNREGISTER" };
 const char *const mlock_names[] = { "mlock", "munlock" };
 
 static void wrong_call(struct me *me, struct region *r, const struct op *op, const char *call, int err)
@@ -33,7 +36,7 @@ static void mapped_anew(struct region *r, const struct op *op)
 
 		p->mapped = true;
 		p->prot = PROT_READ | PROT_WRITE;
-		p->locked = p->guard = false;
+		p->locked = p->guard = p->uffd = false;
 	}
 	if (drop_loses(r))
 		model_dropped(r, op->page, op->pages);
@@ -143,6 +146,9 @@ int do_mremap(struct me *me, struct region *r, const struct op *op)
 	if (mremap(away, len, len, fixed, home) == MAP_FAILED)
 		wrong_call(me, r, op, "mremap back", errno);
 	model_moved(me, r, op->page, op->pages);
+	/* Without UFFD_FEATURE_EVENT_REMAP what moves is registered no more. */
+	for (unsigned int i = op->page; i < op->page + op->pages; i++)
+		r->page[i].uffd = false;
 	return 0;
 }
 
@@ -172,6 +178,25 @@ int do_mlock(struct me *me, struct region *r, const struct op *op)
 		wrong_call(me, r, op, mlock_names[!on], err);
 	for (unsigned int i = op->page; i < op->page + op->pages; i++)
 		r->page[i].locked = on;
+	return err;
+}
+
+/* Missing pages become the userfaultfd's business, or the kernel's again. Registered twice is as good as once. */
+int do_uffd(struct me *me, struct region *r, const struct op *op)
+{
+	struct uffdio_register range = {
+		.range = { (__u64)page_at(r, op->page), op->pages * PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	bool on = op->arg % 3 < 2;
+	int err;
+
+	if (me->world->uffd < 0 || !r->page[op->page].mapped || (!on && !r->page[op->page].uffd))
+		return -1;
+	err = ioctl(me->world->uffd, on ? UFFDIO_REGISTER : UFFDIO_UNREGISTER, on ? (void *)&range : (void *)&range.range) ? errno : 0;
+	if (err)
+		wrong_call(me, r, op, uffd_names[op->arg % 3], err);
+	for (unsigned int i = op->page; !err && i < op->page + op->pages; i++)
+		r->page[i].uffd = on;
 	return err;
 }
 

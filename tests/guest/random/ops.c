@@ -21,6 +21,8 @@ const struct op_kind op_kinds[] = {
 	{ "process_vm_writev", OWN, ON_ANY, false, 2, do_vm_writev, NULL, 0 },
 	{ "pread of its file", OWN, ON(SHMEM), false, 4, do_file_read, NULL, 0 },
 	{ "pwrite to its file", OWN, ON(SHMEM) | ON(FILE_PRIVATE), false, 3, do_file_write, NULL, 0 },
+	{ "O_DIRECT read into it", OWN, ON_ANY, false, 3, do_direct_read, NULL, 0 },
+	{ "O_DIRECT write from it", OWN, ON_ANY, false, 3, do_direct_write, NULL, 0 },
 	{ "vmsplice, drop, read the pipe", OWN, ON_ANY, false, 1, do_vmsplice, NULL, 0 },
 	{ "dontneed", OWN, ON_ANY, false, 8, do_dontneed, VARIANTS(dontneed_names, 3) },
 	{ "madvise(MADV_FREE)", OWN, ON(ANON), false, 4, do_free, NULL, 0 },
@@ -33,6 +35,7 @@ const struct op_kind op_kinds[] = {
 	{ "mremap", OWN, ON_ANY, true, 5, do_mremap, VARIANTS(mremap_names, 2) },
 	{ "mprotect", OWN, ON_ANY, true, 5, do_mprotect, VARIANTS(mprotect_names, 3) },
 	{ "mlock", OWN, ON_ANY, true, 3, do_mlock, VARIANTS(mlock_names, 2) },
+	{ "userfaultfd", OWN, ON(ANON) | ON(SHMEM), true, 4, do_uffd, VARIANTS(uffd_names, 3) },
 	{ "ftruncate, and back", OWN, ON(SHMEM) | ON(FILE_PRIVATE), false, 1, do_truncate, NULL, 0 },
 	{ "fork, check in the child", OWN, ON_ANY, false, 1, do_fork, NULL, 0 },
 	/* whole tables: other threads' pages too */
@@ -50,7 +53,7 @@ const unsigned int OP_MEET = 0;
 static bool same_state(const struct page *a, const struct page *b)
 {
 	return a->mapped == b->mapped && a->prot == b->prot && a->locked == b->locked &&
-	       a->guard == b->guard;
+	       a->guard == b->guard && a->uffd == b->uffd;
 }
 
 /* How many pages from the first on are in its state: for them one result is right. */

@@ -36,6 +36,7 @@ static void make_region(struct region_plan *r, unsigned int threads, bool large,
 	r->first = (uint8_t)any(threads);
 	r->calm = large || storm || one_in(2);
 	r->guards = r->kind != SHMEM || one_in(2);
+	r->hosted = r->kind == FILE_PRIVATE && one_in(2);
 }
 
 unsigned int plan_owner(const struct plan *plan, unsigned int region, unsigned int page)
@@ -146,7 +147,8 @@ static bool suits(const struct plan *plan, const struct op_kind *kind, unsigned 
 {
 	const struct region_plan *r = &plan->region[region];
 
-	if ((kind->run == do_guard && !r->guards) || (kind->run == do_punch_tables && r->guards))
+	if ((kind->run == do_guard && !r->guards) || (kind->run == do_punch_tables && r->guards) ||
+	    (kind->run == do_punch && r->hosted))
 		return false;
 	return (kind->kinds & ON(r->kind)) && !(kind->splits && r->calm && r->shift < 9);
 }

@@ -6,6 +6,7 @@
  *   model.c   the oracle: what each word may read
  *   access.c  loads and stores that may end in a signal
  *   op-*.c    the operations; ops.c is their table
+ *   uffd.c    who answers for pages that are registered with a userfaultfd
  *   run.c     one list of operations, run in a process of its own
  *   shrink.c  the smallest list that still fails
  *   text.c    a list and its results, for people
@@ -46,6 +47,7 @@ struct region_plan {
 	uint8_t shift;		/* 1 << shift pages belong to one thread, the next ones to the next */
 	uint8_t first;		/* the owner of the first pages */
 	bool calm;		/* no operation splits its VMA, so that tables can be reclaimed */
+	bool hosted;		/* FILE_PRIVATE: the file is the host's (hostfs), which has no holes */
 	/*
 	 * Guard markers, or holes punched by any thread. Not both in shared memory: if a page
 	 * that a hole is being punched into is mapped again meanwhile, by a fault through the
@@ -79,6 +81,12 @@ struct plan {
 
 /* Fills the plan that the seed stands for: the same one, always and everywhere. */
 void plan_make(struct plan *plan, uint32_t seed);
+/* What the disk is for, if there is one: every other seed swaps to it, the others read and write it by O_DIRECT. */
+static inline bool plan_swaps(const struct plan *plan)
+{
+	return plan->seed % 2;
+}
+
 /* The thread that owns a page of a region. */
 unsigned int plan_owner(const struct plan *plan, unsigned int region, unsigned int page);
 
@@ -92,6 +100,7 @@ struct page {
 	uint32_t wrote_to;	/* ... and after it ended */
 	uint8_t prot;
 	bool mapped, locked, guard;
+	bool uffd;		/* registered: a userfaultfd answers for it while it is missing */
 	bool lazy;		/* MADV_FREE: base at any time, until it is written */
 };
 
@@ -137,6 +146,8 @@ struct world {
 	char *scratch[MAX_THREADS];	/* a table's room each, nothing mapped there */
 	long base_kb;			/* VmPTE when nothing of the world is populated */
 	int pidfd, pagemap;
+	int uffd;			/* -1: the kernel has none */
+	int disk;			/* for O_DIRECT; -1: none, or it is the swap device */
 };
 
 /* A thread, and what it is at. */
@@ -145,7 +156,8 @@ struct me {
 	unsigned int id;
 	const struct op *op;	/* NULL: checks while all threads rest */
 	int post;		/* a memfd of two pages, for what goes through the kernel */
-	uint64_t copy[WORDS];
+	/* O_DIRECT wants its alignment. */
+	uint64_t copy[WORDS] __attribute__((aligned(PAGE)));
 };
 
 /* Maps the plan's regions. Fails the test (as Check's main process) when it cannot. */
@@ -161,6 +173,8 @@ void world_check(struct me *me, unsigned int round);
  * Last: drops everything, counts tables exactly, unmaps everything, counts again.
  */
 void world_close(struct me *me);
+/* Opens the world's userfaultfd and starts the thread that answers it. Threads that it blocks go on when it has. */
+void uffd_serve(struct world *w);
 /* mmap of a run of a region's pages, at home. Returns 0 or an errno. */
 int world_map(struct region *r, unsigned int page, unsigned int pages, int more_flags);
 
@@ -281,6 +295,8 @@ int do_vm_writev(struct me *me, struct region *r, const struct op *op);
 int do_file_read(struct me *me, struct region *r, const struct op *op);
 int do_file_write(struct me *me, struct region *r, const struct op *op);
 int do_vmsplice(struct me *me, struct region *r, const struct op *op);
+int do_direct_read(struct me *me, struct region *r, const struct op *op);
+int do_direct_write(struct me *me, struct region *r, const struct op *op);
 /* op-advise.c */
 int do_dontneed(struct me *me, struct region *r, const struct op *op);
 int do_free(struct me *me, struct region *r, const struct op *op);
@@ -295,6 +311,7 @@ int do_mremap(struct me *me, struct region *r, const struct op *op);
 int do_mprotect(struct me *me, struct region *r, const struct op *op);
 int do_mlock(struct me *me, struct region *r, const struct op *op);
 int do_truncate(struct me *me, struct region *r, const struct op *op);
+int do_uffd(struct me *me, struct region *r, const struct op *op);
 /* op-whole.c */
 int do_drop_tables(struct me *me, struct region *r, const struct op *op);
 int do_punch_tables(struct me *me, struct region *r, const struct op *op);
@@ -307,7 +324,7 @@ int do_yield(struct me *me, struct region *r, const struct op *op);
 
 extern const char *const dontneed_names[], *const reclaim_names[], *const populate_names[],
 	*const punch_names[], *const guard_names[], *const mremap_names[],
-	*const mprotect_names[], *const mlock_names[];
+	*const mprotect_names[], *const mlock_names[], *const uffd_names[];
 
 /* madvise by variant of do_dontneed: 0 or an errno; a partial process_madvise is EAGAIN. */
 int drop_by(struct me *me, char *at, size_t len, unsigned int variant);

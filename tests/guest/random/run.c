@@ -189,6 +189,7 @@ static void run_here(const struct plan *plan, struct outcome *out)
 		err = pthread_create(&thread, NULL, thread_main, (void *)i);
 		require(!err, "pthread_create: %s", strerror(err));
 	}
+	uffd_serve(&world);
 	pthread_barrier_wait(&meeting);
 	world_baseline(&world);
 	pthread_barrier_wait(&meeting);

@@ -19,7 +19,7 @@ static void print_regions(FILE *to, const struct plan *plan)
 		const struct region_plan *r = &plan->region[i];
 
 		fprintf(to, "#   region %u: %u tables (%lu pages) of %s; page p is thread (p / %u + %u) %% %u's\n",
-			i, r->tables, r->tables * TABLE_PAGES, kinds[r->kind], 1U << r->shift,
+			i, r->tables, r->tables * TABLE_PAGES, r->hosted ? "a file of the host, MAP_PRIVATE" : kinds[r->kind], 1U << r->shift,
 			r->first, plan->threads);
 	}
 }

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../lib/swap.h"
 #include "random.h"
 
 /* Of the pages that pagemap calls absent, one in this many is read at a rest. */
@@ -54,9 +55,22 @@ static void fill_file(struct region *r)
 	}
 }
 
+/* A file of the host, without a name there; -1: no folder is shared with us. */
+static int host_file(void)
+{
+	static const char name[] = "/share/umlab-random";
+	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
 static void open_file(struct region *r)
 {
-	r->fd = memfd_create("random", MFD_CLOEXEC);
+	r->fd = r->plan->hosted ? host_file() : -1;
+	if (r->fd < 0)
+		r->fd = memfd_create("random", MFD_CLOEXEC);
 	require(r->fd >= 0, "memfd_create: %s", strerror(errno));
 	require(ftruncate(r->fd, (off_t)(r->pages * PAGE)) == 0, "ftruncate: %s", strerror(errno));
 	if (r->plan->kind == FILE_PRIVATE)
@@ -106,6 +120,7 @@ void world_open(struct world *w, const struct plan *plan, struct outcome *out)
 	}
 	w->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	w->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	w->disk = plan_swaps(plan) ? -1 : open(SWAP_DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
 	require(w->pidfd >= 0 && w->pagemap >= 0, "pidfd_open, /proc/self/pagemap: %s", strerror(errno));
 }
 
@@ -291,7 +306,7 @@ void world_close(struct me *me)
 	struct world *w = me->world;
 
 	/* Every other time tables are full of swap entries, if there is swap. */
-	for (unsigned int i = 0; w->plan->seed % 2 && i < w->plan->regions; i++)
+	for (unsigned int i = 0; plan_swaps(w->plan) && i < w->plan->regions; i++)
 		madvise(w->region[i].at, w->region[i].pages * PAGE, MADV_PAGEOUT);
 	drop_all(me);
 	for (unsigned int i = 0; i < w->plan->regions; i++) {
