@@ -16,8 +16,8 @@
 # 1.5 GB of files, 0.4 GB of packed objects, and room to work.
 NEED_KIB=$((2600 * 1024))
 
-# patches_key: a hash of all patch files, to see when the tags are out of date.
-patches_key() { find "$PATCH_DIR" -path "$PATCH_DIR/mutants" -prune -o -name '*.patch' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
+# patches_key: a hash of the patch files that make points, to see when the tags are out of date.
+patches_key() { find "$PATCH_DIR" \( -path "$PATCH_DIR/mutants" -o -path "$PATCH_DIR/fragments" \) -prune -o -name '*.patch' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
 
 # import FILE: unpacks FILE and commits it, as build/linux.tmp; whoever finds a
 # build/linux.tmp throws it away, so that half an import is never taken for a whole one.

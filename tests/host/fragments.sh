@@ -25,6 +25,7 @@ done
 
 # ---- what a console says ----
 cat >"$dir/log" <<'END'
+[    0.0] Kernel command line: console=hvc0 panic=-1 oops=panic sysctl.kernel.panic_on_rcu_stall=1
 [    1.0] umlab: tap: nothing of ours
 [    2.0] tap: result workload=munmap,1,2,3000 ms=1457 peak_kb=12672 count=-1
 [    2.1] tap: counter rcu_queued=3

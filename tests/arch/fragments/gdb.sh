@@ -22,7 +22,14 @@ WORK=$(mktemp -d)
 trap 'end_qemu; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-lab_workloads && lab_kernel "$VARIANT" debug "" || exit 125
+
+# build_locked: for as long as another run of the lab builds, it waits.
+build_locked() {
+	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
+	lab_workloads && lab_kernel "$VARIANT" debug "" || exit 125
+}
+until_signalled build_locked || exit
+lab_kernel "$VARIANT" debug "" || exit 125
 mmu hash
 lab_initrd "$WORK" "window 1"
 mkdir -p "$LOGS"
@@ -37,5 +44,5 @@ for ((i = 0; i < 100; i++)); do
 done
 [ -S "$UMLAB_STUB" ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$CONSOLE_LOG")"; exit 125; }
 status=0
-timeout 200 "${DIE_WITH_US[@]}" gdb-multiarch -q -nx -batch -x "$ROOT/tests/arch/fragments/window.py" "$KERNEL/vmlinux" </dev/null || status=$?
+until_signalled timeout --foreground 200 "${DIE_WITH_US[@]}" gdb-multiarch -q -nx -batch -x "$ROOT/tests/arch/fragments/window.py" "$KERNEL/vmlinux" </dev/null || status=$?
 exit "$status"

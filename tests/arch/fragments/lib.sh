@@ -48,7 +48,7 @@ lab_key() {
 		echo "$1"
 		for f in "${@:2}"; do sed '1,/^---$/d' "$FRAG_PATCHES/$f.patch"; done
 		for part in ${1//+/ }; do cat "$ARCH_DIR/$part.config" "$ARCH_DIR/ppc64/$part".{config,append} 2>/dev/null || true; done
-		cat "$ARCH_DIR/common.config" "$ARCH_DIR/kernel.sh" "$ARCH_DIR"/ppc64/{arch,config}
+		cat "$ARCH_DIR/common.config" "$ARCH_DIR/kernel.sh" "$ARCH_DIR/boot.sh" "$ARCH_DIR"/guest/{suite.c,workload.c,guest.h} "$ARCH_DIR"/ppc64/{arch,config}
 		point_commit series
 		"$COMPILER" --version
 	} | sha256sum | cut -c1-16
@@ -76,10 +76,9 @@ lab_kernel() {
 
 # keep_kernel O_DIR VARIANT KEY: what a boot takes, from the directory that the next variant is built in.
 keep_kernel() {
-	cp "$1/vmlinux" "$KERNEL/vmlinux.tmp" && mv "$KERNEL/vmlinux.tmp" "$KERNEL/vmlinux"
-	make_init "$1" suite "$KERNEL/init"
-	make_init "$1" workload "$KERNEL/workload"
-	cp "$1/usr/gen_init_cpio" "$KERNEL/gen_init_cpio"
+	cp "$1/vmlinux" "$KERNEL/vmlinux.tmp" && mv "$KERNEL/vmlinux.tmp" "$KERNEL/vmlinux" &&
+		make_init "$1" suite "$KERNEL/init" && make_init "$1" workload "$KERNEL/workload" &&
+		cp "$1/usr/gen_init_cpio" "$KERNEL/gen_init_cpio" || return
 	{ sed "s/^point=.*/point=series+$2/" "$1/umlab.info"; echo "lab_key=$3"; } >"$KERNEL/umlab.info.tmp"
 	mv "$KERNEL/umlab.info.tmp" "$KERNEL/umlab.info"
 }
@@ -135,7 +134,7 @@ lab_qemu() {
 
 # complaint LOG: the first line of the kernel's own that says that something is wrong, if there is one.
 complaint() {
-	grep -aE -m1 'WARNING: |BUG: |Oops|panic|Unable to handle|INFO: rcu|rcu: INFO|INFO: possible|INFO: task .* blocked|watchdog: |bad magic|ODEBUG: |refcount_t: |Bad page' "$1" || true
+	grep -aE -m1 'WARNING: |BUG: |Oops|Kernel panic|turning off the locking correctness validator|Unable to handle|INFO: rcu|rcu: INFO|INFO: possible|INFO: task .* blocked|watchdog: |bad magic|ODEBUG: |refcount_t: |Bad page' "$1" || true
 }
 
 # results_of LOG VARIANT SETTING RUN: what the workloads have printed there, a JSON line each.

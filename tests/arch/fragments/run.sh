@@ -54,7 +54,8 @@ for s in $SETTINGS; do
 	mmu "${s%/*}"
 done
 
-trap 'end_qemu; rm -rf "${WORK-}"' EXIT
+RACERS=() # processes with a qemu each
+trap '[ ${#RACERS[@]} = 0 ] || { kill "${RACERS[@]}" 2>/dev/null; wait; }; end_qemu; rm -rf "${WORK-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 STATUS=0
@@ -88,12 +89,22 @@ build_all() {
 	! wanted race || kinds+=(plain)
 	! wanted checks || kinds+=(checks)
 	for kind in "${kinds[@]}"; do
-		for v in "${WANTED[@]}"; do lab_kernel "$v" "$kind" "" || exit 125; done
+		for v in "${WANTED[@]}"; do
+			[ "$kind" != checks ] || [ -n "$(expected "$v" checks)" ] || continue
+			lab_kernel "$v" "$kind" "" || exit 125
+		done
 	done
 	if wanted measure && [[ $SETTINGS == *4k/* ]]; then
 		for v in "${WANTED[@]}"; do lab_kernel "$v" counters 4k || exit 125; done
 	fi
 	! wanted reclaim || lab_kernel always-rcu-fixed reclaim "" || exit 125
+}
+
+# For as long as another run of the lab builds, it waits.
+build_locked() {
+	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
+	lab_workloads || exit 125
+	build_all
 }
 
 # Workloads of one boot; what an MMU has no huge pages for is not for it.
@@ -105,9 +116,11 @@ workloads() {
 	esac
 }
 
-# ill_effect: what is wrong of the boot's results without counters: nothing failed where it should, or a group that nobody is in pays.
+# ill_effect: what is wrong of the boot's results, counters apart: a workload that did not do its work, a group that nobody is in and that pays.
 ill_effect() {
-	jq -r 'select(.failed == 0 or (.charged_kb // 0) != 0) | "\(.workload): \(.failed // "-") allocations failed, \(.charged_kb // "-") KiB still charged"' "$WORK/boot" | head -n 1
+	jq -r 'if .failed == 0 then "\(.workload): no allocation failed"
+		elif (.charged_kb // 0) != 0 then "\(.workload): \(.charged_kb) KiB still charged"
+		elif .count == 0 then "\(.workload): nothing was collapsed" else empty end' "$WORK/boot" | head -n 1
 }
 
 # One boot of the measurement: contents and counters are judged here, times later.
@@ -146,6 +159,13 @@ measure() {
 	done
 }
 
+# part_boot: as lab_boot, but for a qemu that could not be started, which ends us.
+part_boot() {
+	local status=0
+	lab_boot "$@" || status=$?
+	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$4")"; exit 125; }
+}
+
 # The reader held in the window: five rounds, with both MMUs.
 window() {
 	local v m log freed kept seen
@@ -154,7 +174,7 @@ window() {
 			log=$RESULTS/window-$v-$m.log
 			progress "window: $v $m"
 			lab_kernel "$v" window "" || exit 125
-			lab_boot $m 2 120 "$log" "window 5" || true
+			part_boot $m 2 240 "$log" "window 5"
 			freed=$(grep -c 'window: closed: .*freed under' "$log" || true) kept=$(grep -c 'window: closed: .*still a page table, its mm has ended' "$log" || true)
 			case $freed/$kept in 5/0) seen=freed ;; 0/5) seen=kept ;; *) seen=neither ;; esac
 			judge window "$v" "$m/2" "$seen" "freed under the reader $freed times of $((freed + kept))"
@@ -164,35 +184,39 @@ window() {
 
 # One race, on one CPU of the host: the row it ends in is written by the parent.
 race_one() {
-	local v=$1 cpu=$2 seconds=$3 log=$RESULTS/race-$1.log t=$SECONDS
-	lab_boot hash 4 $((seconds + 60)) "$log" "race $seconds" taskset -c "$cpu" || true
-	echo "${ENDED:--} $((SECONDS - t))" >"$WORK/race-$v"
+	local v=$1 cpu=$2 seconds=$3 log=$RESULTS/race-$1.log t=$SECONDS status=0
+	lab_boot hash 4 $((seconds + 180)) "$log" "race $seconds" taskset -c "$cpu" || status=$?
+	echo "$status ${ENDED:--} $((SECONDS - t))" >"$WORK/race-$v"
 }
 
 # Two at a time, each on a CPU of its own.
 race() {
-	local v cpus cpu pids=() seconds
+	local v cpus cpu seconds
 	mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
 	for v in "${WANTED[@]}"; do
 		lab_kernel "$v" plain "" || exit 125
 		seconds=$RACE_LIVES
 		[ "$(expected "$v" race)" != dies ] || seconds=$RACE_DIES
-		cpu=${cpus[${#pids[@]} % ${#cpus[@]}]}
+		cpu=${cpus[${#RACERS[@]} % ${#cpus[@]}]}
 		progress "race: $v, up to $seconds s"
 		[ -t 2 ] || note "race: $v, up to $seconds s"
-		(trap 'end_qemu' EXIT; trap 'exit 143' TERM INT HUP; race_one "$v" "$cpu" "$seconds") &
-		pids+=($!)
-		[ ${#pids[@]} -lt ${#cpus[@]} ] || { wait "${pids[@]}" || true; pids=(); }
+		(trap 'end_qemu' EXIT; trap 'exit 143' TERM HUP; race_one "$v" "$cpu" "$seconds") &
+		RACERS+=($!)
+		[ ${#RACERS[@]} -lt 2 ] || { wait "${RACERS[@]}" || true; RACERS=(); }
 	done
-	[ ${#pids[@]} = 0 ] || wait "${pids[@]}" || true
+	[ ${#RACERS[@]} = 0 ] || wait "${RACERS[@]}" || true
+	RACERS=()
 	for v in "${WANTED[@]}"; do race_verdict "$v"; done
 }
 
 race_verdict() {
-	local log=$RESULTS/race-$1.log ended took wrong
-	read -r ended took <"$WORK/race-$1"
+	local log=$RESULTS/race-$1.log status ended took wrong
+	read -r status ended took <"$WORK/race-$1"
+	[ "$status" != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
 	wrong=$(complaint "$log")
-	if [ "$ended" = 0 ] && [ -z "$wrong" ]; then
+	if [ -z "$wrong" ] && { [ "$ended" != 0 ] && [ "$ended" != - ] || ! grep -aq 'Run /init' "$log"; }; then
+		judge race "$1" hash/4 failed "the workload itself: $(sed -n 's/.*tap: fragments: //p' "$log" | head -n 1): see $log"
+	elif [ "$ended" = 0 ] && [ -z "$wrong" ]; then
 		judge race "$1" hash/4 lives "$(sed -n 's/.*result workload=race[^ ]* ms=\([0-9]*\).*count=\([0-9]*\).*/\2 rounds in \1 ms/p' "$log")"
 	else
 		judge race "$1" hash/4 dies "after $took s: ${wrong:-stands still}"
@@ -208,7 +232,7 @@ checks() {
 		for m in hash radix; do
 			log=$RESULTS/checks-$v-$m.log
 			progress "checks: $v $m"
-			lab_boot $m 2 600 "$log" "$(workloads $m);khugepaged 3 3 2;inject collapse 3 4 2;memcg mix 2;window 2" || true
+			part_boot $m 2 420 "$log" "$(workloads $m);khugepaged 3 3 2;inject collapse 3 4 2;memcg mix 2;window 2"
 			wrong=$(complaint "$log")
 			[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
 			results_of "$log" "$v" "$m/2" 1 >"$WORK/boot"
@@ -218,9 +242,20 @@ checks() {
 	done
 }
 
+# reclaim_wrong PART: what WORK/observed lacks, or has too much.
+reclaim_wrong() {
+	local want
+	grep -m1 '^log=' "$WORK/observed" || true
+	case $1 in
+	tables) set -- whole=freed contents=right ;;
+	*) set -- "$1=silent" ;;
+	esac
+	for want; do grep -qx "$want" "$WORK/observed" || { echo "$want expected: $(grep "^${want%%=*}=" "$WORK/observed" || echo "not seen")"; return; }; done
+}
+
 # PT_RECLAIM over always-rcu-fixed: the workload of all architectures, and the fallback where v3 warned.
 reclaim() {
-	local part log m wrong
+	local part log m wrong status
 	lab_kernel always-rcu-fixed reclaim "" || exit 125
 	for m in hash radix; do
 		mmu $m
@@ -228,9 +263,13 @@ reclaim() {
 			log=$RESULTS/reclaim-$m-${part%%,*}.log
 			progress "reclaim: $m $part"
 			pack "$WORK" "$KERNEL/workload"
-			lab_qemu "$WORK/initrd" 1 240 "$log" -- "umlab=$part" "pmd_kb=$AREA_KB" || true
+			status=0
+			lab_qemu "$WORK/initrd" 1 240 "$log" -- "umlab=$part" "pmd_kb=$AREA_KB" || status=$?
+			[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
+			awk -v part="${part%%,*}" -v pt_reclaim=y -f "$ROOT/tests/arch/judge.awk" "$log" >"$WORK/observed"
 			wrong=$(complaint "$log")
-			judge reclaim always-rcu-fixed "$m/1" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${part%%,*}: ${wrong:-$(awk -v part="${part%%,*}" -v pt_reclaim=y -f "$ROOT/tests/arch/judge.awk" "$log" | paste -sd' ')}"
+			wrong=${wrong:-$(reclaim_wrong "${part%%,*}")}
+			judge reclaim always-rcu-fixed "$m/1" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${part%%,*}: ${wrong:-$(paste -sd' ' "$WORK/observed")}"
 		done
 	done
 }
@@ -260,11 +299,7 @@ lock "$RESULTS/.lock" "the lab of page table fragments is in use"
 WORK=$(mktemp -d)
 : >"$WORK/judged"
 : >"$WORK/measured"
-(
-	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
-	lab_workloads || exit 125
-	build_all
-) || exit
+until_signalled build_locked || exit
 [ -z "$BUILD_ONLY" ] || exit 0
 for part in window checks reclaim measure race; do ! wanted $part || $part; done
 jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$here/../../..
 . "$top/tests/tap.sh"
 results=$(mktemp -d) || exit 2
-trap 'rm -rf "$results" "$results.json"' EXIT
+trap 'rm -rf "$results" "$results".*' EXIT
 trap 'exit 143' TERM
 out=$("$here/run.sh" --parts "$1" --runs 1 --settings "hash/2 radix/2" --results "$results" 2>&1)
 rc=$?

@@ -15,7 +15,7 @@ import gdb
 sys.path.insert(0, os.environ["UMLAB_SCRIPTS"])
 
 import umlab  # noqa: E402,F401 pylint: disable=wrong-import-position,unused-import
-from umlab import page, sched  # noqa: E402 pylint: disable=wrong-import-position
+from umlab import lists, page, sched  # noqa: E402 pylint: disable=wrong-import-position
 
 
 class Stop(gdb.Breakpoint):
@@ -51,11 +51,24 @@ def is_reader():
     return sched.comm(sched.current()) == "window"
 
 
+def looks_at_another():
+    """Whether pte_offset_map_lock() was called by the reader for the table of another mm than its own."""
+    return is_reader() and number("mm") != int(sched.current()["mm"])
+
+
+def caller():
+    """The name (str) of the function that called the one that runs here, not inlined into another."""
+    frame = gdb.newest_frame().older()
+    while frame.type() == gdb.INLINE_FRAME:
+        frame = frame.older()
+    return frame.name()
+
+
 def show(when, ptdesc):
     """Print what @ptdesc (gdb.Value, struct ptdesc *) is @when (str): whether it is a page table's still."""
     struct = gdb.Value(int(ptdesc)).cast(gdb.lookup_type("struct page").pointer())
     kind = page.type_name(struct)
-    names = page.flag_names(page.flags(struct)) or "none"
+    names = " ".join(page.flags(struct)) or "none"
     print(f"{when}\n    (struct ptdesc *) {int(ptdesc):#x}: type {kind}, {int(ptdesc['pt_frag_refcount']['counter'])} fragments in use or "
           f"to be had, flags {names}")
     return kind == "table"
@@ -63,11 +76,10 @@ def show(when, ptdesc):
 
 def hold_reader():
     """Run to where the reader has read the PMD and is about to take the lock; returns its ptdesc (gdb.Value)."""
-    go("pte_offset_map_lock", is_reader)
-    go("_raw_spin_lock", lambda: is_reader() and gdb.newest_frame().older().name() == "pte_offset_map_lock")
+    go("pte_offset_map_lock", looks_at_another)
+    go("_raw_spin_lock", lambda: is_reader() and caller() == "pte_offset_map_lock")
     kind = gdb.lookup_type("struct ptdesc")
-    offset = next(field.bitpos // 8 for field in kind.fields() if field.name == "ptl")
-    return gdb.Value(number("lock") - offset).cast(kind.pointer())
+    return gdb.Value(number("lock") - lists.offset_of(kind, "ptl")).cast(kind.pointer())
 
 
 def end_of_victim(ptdesc):

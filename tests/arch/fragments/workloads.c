@@ -85,7 +85,7 @@ static long vmstat(const char *name)
 
 /* What page tables take at most: looked at every 5 ms. */
 static volatile int watching;
-static long peak;
+static volatile long peak;
 
 static void *watch(void *unused)
 {
@@ -219,7 +219,7 @@ static int collapse(char *at, size_t areas)
 {
 	if (!madvise(at, areas * area, MADV_COLLAPSE))
 		return 1;
-	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM)
+	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
 		die("MADV_COLLAPSE");
 	return 0;
 }
@@ -308,31 +308,45 @@ static int collapse_by_khugepaged(char *at, size_t areas)
 	return i < 1000;
 }
 
+#define MAX_SHARERS 32
+
 static long collapse_loop(int processes, int rounds, size_t areas, int (*make_huge)(char *at, size_t areas))
 {
-	int fd = make_file(areas), go[2], done[2];
+	int fd = make_file(areas), go[MAX_SHARERS][2], done[2], sharers = processes - 1;
 	char *at = map_aligned(fd, areas);
 	long collapsed = 0;
 
-	if (pipe(go) || pipe(done))
-		die("pipe");
-	for (int i = 1; i < processes; i++)
+	if (sharers > MAX_SHARERS || pipe(done))
+		die("%d processes", processes);
+	for (int i = 0; i < sharers; i++) {
+		if (pipe2(go[i], O_CLOEXEC))
+			die("pipe");
 		if (!child()) {
-			close(go[1]);
-			sharer(fd, areas, go[0], done[1]);
+			for (int n = 0; n <= i; n++)
+				close(go[n][1]);
+			close(done[0]);
+			sharer(fd, areas, go[i][0], done[1]);
 		}
+		close(go[i][0]);
+	}
+	close(done[1]);
 	for (int i = 0; i < rounds; i++) {
 		touch(at, areas);
-		tell(go[1], processes - 1);
-		wait_for(done[0], processes - 1);
+		for (int n = 0; n < sharers; n++)
+			tell(go[n][1], 1);
+		wait_for(done[0], sharers);
 		collapsed += make_huge(at, areas);
 		expect(at, areas, 1, "after the collapse");
 		if (madvise(at, areas * area, MADV_REMOVE))
 			die("MADV_REMOVE");
 		expect(at, areas, 0, "after MADV_REMOVE");
 	}
-	close(go[1]);
+	for (int n = 0; n < sharers; n++)
+		close(go[n][1]);
 	reap(-1);
+	close(done[0]);
+	munmap(at, areas * area);
+	close(fd);
 	return collapsed;
 }
 
@@ -361,16 +375,18 @@ static long collapse_exit_loop(int processes, int rounds, size_t areas)
 				_exit(0);
 			}
 		close(go[0]);
+		close(done[1]);
 		wait_for(done[0], processes - 1);
 		collapsed += collapse(at, areas);
 		expect(at, areas, 1, "after MADV_COLLAPSE");
 		close(go[1]);
 		reap(-1);
 		close(done[0]);
-		close(done[1]);
 		if (madvise(at, areas * area, MADV_REMOVE))
 			die("MADV_REMOVE");
 	}
+	munmap(at, areas * area);
+	close(fd);
 	return collapsed;
 }
 
@@ -518,15 +534,18 @@ static int tables_to_a_new_page(void)
 			die("write");
 		_exit(0);
 	}
+	close(ends[1]);
 	if (read(ends[0], &n, sizeof(n)) != sizeof(n) || n == FILL_MAX)
 		die("%d tables, and none began a page", n);
 	reap(1);
 	close(ends[0]);
-	close(ends[1]);
 	return n;
 }
 
-/* Has the table of `fd`, alone in a page, when `ready` is told; once `go` is, collapses it, and ends. */
+/*
+ * Has the table of `fd`, alone in a page, when `ready` is told; once `go` is, collapses it, and ends. With the hash MMU a huge page
+ * has a table deposited, the next fragment of that page: it is given back first.
+ */
 static void __attribute__((noreturn)) victim(int fd, int fill, int ready, int go)
 {
 	char *room = fill_room(), *at = map_aligned(fd, 1), c;
@@ -538,6 +557,8 @@ static void __attribute__((noreturn)) victim(int fd, int fill, int ready, int go
 	if (read(go, &c, 1) < 0)
 		die("go");
 	collapse(at, 1);
+	if (madvise(at, area, MADV_DONTNEED))
+		die("MADV_DONTNEED");
 	_exit(0);
 }
 
@@ -634,19 +655,24 @@ static long window(int rounds)
 	fd = make_file(1);
 	fill = tables_to_a_new_page();
 	for (int i = 0; i < rounds; i++) {
-		int ready[2], go[2], log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		int mapped[2], ready[2], go[2], log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-		if (log < 0 || lseek(log, 0, SEEK_END) || pipe(ready) || pipe(go))
+		if (log < 0 || lseek(log, 0, SEEK_END) || pipe(mapped) || pipe(go))
 			die("/dev/kmsg or a pipe");
 		if (!child()) {
 			close(go[1]);
-			victim(fd, fill, ready[1], go[0]);
+			victim(fd, fill, mapped[1], go[0]);
 		}
-		wait_for(ready[0], 1);
+		close(mapped[1]);
+		wait_for(mapped[0], 1);
+		close(mapped[0]);
+		if (pipe(ready))
+			die("pipe");
 		if (!child()) {
 			close(go[1]);
 			reader(fd, page, ready[1]);
 		}
+		close(ready[1]);
 		wait_for(ready[0], 1);
 		wait_for_window(log);
 		close(go[0]);
@@ -655,7 +681,6 @@ static long window(int rounds)
 		punch(fd, 0, area);
 		close(log);
 		close(ready[0]);
-		close(ready[1]);
 	}
 	return rounds;
 }
@@ -760,7 +785,10 @@ static long charged(void)
 	long kib = -1;
 
 	for (int i = 0; i < 100; i++) {
-		kib = read_number(CGROUP "lab/memory.stat", "pagetables ") / 1024;
+		kib = read_number(CGROUP "lab/memory.stat", "pagetables ");
+		if (kib < 0)
+			die("no pagetables in memory.stat");
+		kib /= 1024;
 		if (!kib)
 			break;
 		usleep(100000);
@@ -781,6 +809,9 @@ static void measure(char **argv)
 	watching = 1;
 	if (pthread_create(&watcher, NULL, watch, NULL))
 		die("a thread");
+	/* It has all the memory that it takes by then: the tables of race() and window() are counted one by one. */
+	while (!peak)
+		usleep(1000);
 	t = milliseconds();
 	if (in_memcg)
 		run_in_memcg(argv + 1);
