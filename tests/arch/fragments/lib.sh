@@ -115,6 +115,7 @@ lab_boot() {
 	lab_qemu "$t/initrd" "$2" "$3" "$4" "${@:6}" -- || status=$?
 	rm -rf "$t"
 	ENDED=$(sed -n 's/.*umlab: status=\([0-9]*\) tainted=.*/\1/p' "$4")
+	[ -z "$ENDED" ] || grep -aq "${1%4k}-mmu: " "$4" || die "$1: the kernel has taken the other MMU: see $4"
 	return $status
 }
 

@@ -214,11 +214,15 @@ static void expect(const volatile char *at, size_t areas, char byte, const char 
 		}
 }
 
+/* Why it was not done the last time. */
+static int collapse_error;
+
 /* Whether the kernel made huge pages of it: short of memory, or while others punch holes, it may not. */
 static int collapse(char *at, size_t areas)
 {
 	if (!madvise(at, areas * area, MADV_COLLAPSE))
 		return 1;
+	collapse_error = errno;
 	if (errno != EAGAIN && errno != EBUSY && errno != ENOMEM && errno != EINVAL)
 		die("MADV_COLLAPSE");
 	return 0;
@@ -824,6 +828,8 @@ static void measure(char **argv)
 	for (argv++; *argv; argv++)
 		printf(",%s", *argv);
 	printf(" ms=%ld peak_kb=%ld count=%ld", t, peak * (getpagesize() / 1024), count);
+	if (!count && collapse_error)
+		fprintf(stderr, "fragments: MADV_COLLAPSE never did it: %s\n", strerror(collapse_error));
 	if (injects)
 		printf(" failed=%ld", failed());
 	if (in_memcg)
