@@ -79,12 +79,13 @@ function took(what,   kind)
 	}
 }
 
-# Of a range of 1 GiB: what its tables cost, or next to nothing. A table has an entry of 8 bytes for each page of what it maps. The stack and the like may take two more.
+# Of a range of 1 GiB: what its tables cost, or next to nothing. A table has an entry of 8 bytes for each page of what it maps. The stack and the like may take two more,
+# and where a PTE table is a fraction of a page a table of an upper level counts for more than that: up to 8 KiB.
 function kept_or_freed(grew,   table, tables)
 {
 	table = pmd / page * 8 / 1024
 	tables = 1048576 / pmd
-	return grew >= 0.9 * tables * table ? "kept" : grew <= 2 * table ? "freed" : "grew-by-" grew
+	return grew >= 0.9 * tables * table ? "kept" : grew <= (table < 4 ? 8 : 2 * table) ? "freed" : "grew-by-" grew
 }
 
 END {
