@@ -13,6 +13,9 @@ ifeq ($(MAKECMDGOALS)/$(if $(T),T)/$(GDB)$(AGAIN),check/T/)
 check:
 	@exec env MAKE='$(MAKE)' tests/again.sh
 else
+# For builds, to see that they are not wanted any more.
+export UMLAB_MAKE := $(shell echo $$PPID)
+
 include uml/uml.mk
 include tools/tools.mk
 include rootfs/rootfs.mk

@@ -69,6 +69,8 @@ meter() {
 	total=$(cat "$2" 2>/dev/null || echo "$3")
 	[ -t 2 ] && step=1
 	while sleep 1 && kill -0 $$ 2>/dev/null; do
+		# A killed make ends the shell of its recipe, but not what that has started for $(...).
+		[ -z "${UMLAB_MAKE-}" ] || kill -0 "$UMLAB_MAKE" 2>/dev/null || { kill -TERM $$; return; }
 		i=$((i + 1))
 		[ $((i % step)) = 0 ] || continue
 		n=$(count_steps)
