@@ -84,11 +84,11 @@ keep_kernel() {
 }
 
 WORKLOADS_BIN=$FRAG_BUILD/workloads
-# lab_workloads: compiles workloads.c, if it has changed: WORKLOADS_BIN.
+# lab_workloads: compiles workloads/, if it has changed: WORKLOADS_BIN.
 lab_workloads() {
 	mkdir -p "$FRAG_BUILD"
-	[ "$WORKLOADS_BIN" -nt "$FRAG_DIR/workloads.c" ] ||
-		{ "$USER_COMPILER" -std=gnu11 -O2 -Wall -Wextra -static -o "$WORKLOADS_BIN.tmp" "$FRAG_DIR/workloads.c" -lpthread && mv "$WORKLOADS_BIN.tmp" "$WORKLOADS_BIN"; }
+	[ -f "$WORKLOADS_BIN" ] && [ -z "$(find "$FRAG_DIR/workloads" -newer "$WORKLOADS_BIN")" ] ||
+		{ "$USER_COMPILER" -std=gnu11 -O2 -Wall -Wextra -static -o "$WORKLOADS_BIN.tmp" "$FRAG_DIR"/workloads/*.c -lpthread && mv "$WORKLOADS_BIN.tmp" "$WORKLOADS_BIN"; }
 }
 
 # lab_initrd DIR 'WORKLOAD ARGUMENT...;...': DIR/initrd, which runs these. mmu has been called.
