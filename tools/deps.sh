@@ -28,6 +28,7 @@ packages=(
 [ "${1-}" != watch ] || packages+=(inotify-tools)
 [ "${1-}" != bench ] || packages+=(gnuplot-nox lld jq)
 [ "${1-}" != matrix ] || packages+=(parallel distcc rsync openssh-client)
+[ -z "${DISTCC_HOSTS-}" ] || packages+=(distcc)
 [ "${1-}" != coverage ] || packages+=(lcov)	# its HTML report
 [ "${1-}" != with ] || packages+=("${@:2}")
 

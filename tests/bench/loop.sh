@@ -60,7 +60,13 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-failed() { echo "bench: $1: failed: see $scratch/run.log" >&2; tail -n 5 "$scratch/run.log" >&2; exit 1; }
+failed()
+{
+	mv "$scratch/run.log" "$scratch/failed.log"
+	echo "bench: $1: failed: see $scratch/failed.log" >&2
+	tail -n 5 "$scratch/failed.log" >&2
+	exit 1
+}
 
 # timed ROW SIDE COMMAND...: runs it, and notes its milliseconds as a sample of ROW (a goal's line) and SIDE.
 timed()
