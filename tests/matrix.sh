@@ -103,8 +103,11 @@ run_there()
 
 run()
 {
-	local point flavour n=0 bad=0 line jobs
+	local point flavour n=0 bad=0 line jobs lock
 
+	mkdir -p build
+	exec {lock}> build/matrix.lock
+	flock -n "$lock" || { echo "matrix: build/matrix: another run is under way here: wait for its end" >&2; exit 1; }
 	for flavour in $FLAVOURS; do
 		for point in $POINTS; do
 			uml/kernel.sh "$point" "$flavour" > /dev/null || exit 1

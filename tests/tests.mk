@@ -36,7 +36,7 @@ check:
 		exec tests/run --gdb --host build/none --test '$(T)' --modes '$(or $(MODE),$(TESTS_MODES))' "$$dir"
 else
 check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel complains; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
-	@tools/deps.sh
+	@tools/deps.sh $(TESTS_DEPS)
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@set -- ; for f in $(TESTS_FLAVOURS); do \
 		for point in $(TESTS_POINTS); do \
@@ -85,6 +85,8 @@ check-all: TESTS_KNOWN_DEBUG =
 check-all: TESTS_GDB += base fixed
 check-all: export UMLAB_GDB_FLAVOURS = debug sanitize
 check-all: export UMLAB_ALL = 1
+# Host suites matrix and distcc.
+check-all: TESTS_DEPS = matrix
 check-all: check ## [test] run all suites in flavours fast and sanitize, each in every mode
 
 MINUTES ?= 10
