@@ -141,17 +141,24 @@ class Machine:
     def removed(self, pointer):
         """Return what @pointer, an argument of tlb_remove_table(), names (Removed): the struct ptdesc of a table."""
         table = entries = None
-        if self.knows_tables:
-            try:
-                frame, rest = divmod(pointer - self.first_page(), gdb.lookup_type("struct page").sizeof)
-                if not rest and self.is_frame(frame):
-                    table, entries = self.phys_to_virt(frame << self.page_shift()), self.page_size() // self.ENTRY
-            except gdb.error:
-                pass
+        from .. import page  # pylint: disable=import-outside-toplevel,cyclic-import
+        frame = page.frame_of(pointer) if self.knows_tables else None
+        if frame is not None:
+            table, entries = self.phys_to_virt(frame << self.page_shift()), self.page_size() // self.ENTRY
         return Removed(pointer, pointer, table, entries, "")
 
     def _unknown(self, what):
         return Broken(f"machine: {self.name} ({gdb.selected_inferior().architecture().name()}): umlab doesn't know {what}")
+
+
+class Vmemmap(Machine):
+    """One whose struct pages are all in one range of addresses, SPARSEMEM_VMEMMAP; refines first_page()."""
+
+    def is_flat(self):
+        return True
+
+    def is_frame(self, pfn):
+        return 0 <= pfn < int(gdb.parse_and_eval("max_pfn"))
 
 
 def bits_set(names, value):

@@ -24,7 +24,7 @@ _INDEX = 0xF                # MAX_PGTABLE_INDEX_SIZE
 _TABLES = ("PTE", "PMD", "PUD", "PGD")
 
 
-class Ppc64(base.Machine):
+class Ppc64(base.Vmemmap):
     """ppc64 with a book3s MMU, in qemu."""
 
     name = "ppc64"
@@ -33,12 +33,6 @@ class Ppc64(base.Machine):
 
     def first_page(self):
         return int(gdb.parse_and_eval("(unsigned long)vmemmap"))
-
-    def is_flat(self):
-        return True
-
-    def is_frame(self, pfn):
-        return 0 <= pfn < int(gdb.parse_and_eval("max_pfn"))
 
     def phys_to_virt(self, phys):
         return phys | _PAGE_OFFSET

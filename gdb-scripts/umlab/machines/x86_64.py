@@ -19,7 +19,7 @@ _PAGE_OFFSET, _VMEMMAP = 0xFFFF888000000000, 0xFFFFEA0000000000
 _WORD = (1 << 64) - 1
 
 
-class X8664(base.Machine):
+class X8664(base.Vmemmap):
     """x86-64, in qemu."""
 
     name = "x86_64"
@@ -29,12 +29,6 @@ class X8664(base.Machine):
 
     def first_page(self):
         return _variable("vmemmap_base", _VMEMMAP)
-
-    def is_flat(self):
-        return True
-
-    def is_frame(self, pfn):
-        return 0 <= pfn < int(gdb.parse_and_eval("max_pfn"))
 
     def phys_to_virt(self, phys):
         return _variable("page_offset_base", _PAGE_OFFSET) + phys
