@@ -9,7 +9,7 @@ show_usage() {
 	cat <<'END'
 usage: tests/arch/mutants.sh [--times N] NAME [MUTANT...]
 For each mutant of the architecture NAME (Arch: in its header), or those whose name contains MUTANT: builds its kernel, of the
-flavour that the header asks for, and runs the test that it names (Caught-by:), which must fail, N times (default 1).
+flavour that the header asks for, and runs the test that it names (Caught-by:; Race-times: as long), which must fail, N times (default 1).
 Then runs each of these tests as often in the kernels without a bug, where none may fail.
 
 Exit status: 0 all caught each time, no control failed; 1 else; 2 wrong usage; 125 something was missing; 130, 143 interrupted.
@@ -45,7 +45,7 @@ mutants() {
 	done
 }
 
-# try PATCH TEST FLAVOUR: runs TEST in that kernel, without a bug where PATCH is empty. Status 0 when it passed, 1 when it failed
+# try PATCH TEST FLAVOUR TIMES: runs TEST in that kernel, without a bug where PATCH is empty; a race TIMES as long. Status 0 when it passed, 1 when it failed
 # (MESSAGE: how), 2 when it could not be run.
 try() {
 	local by=$2 options=(--flavour "$3") log tap=$BUILD/results/arch-$NAME/check.tap status=0
@@ -55,7 +55,7 @@ try() {
 	esac
 	log=$RESULTS/$3-$(tr -c 'a-z0-9\n' - <<<"$by")${1:+-$(basename "$1" .patch)}
 	rm -f "$tap"
-	MUTANT=$1 "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --test "$by" >"$log" 2>&1 </dev/null || status=$?
+	RACE_TIMES=$4 MUTANT=$1 "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --test "$by" >"$log" 2>&1 </dev/null || status=$?
 	[ $status != 0 ] || return 0
 	[ $status -lt 128 ] || exit $status
 	MESSAGE=$(sed -n '/^not ok/ { n; s/^# *//p; q }' "$tap" 2>/dev/null | cut -c1-160)
@@ -71,23 +71,24 @@ mapfile -t FILES < <(mutants)
 STATUS=0 CONTROLS=()
 printf '%-42s %-9s %-8s %s\n' mutant flavour caught by
 for f in "${FILES[@]}"; do
-	by=$(field "$f" Caught-by) flavour=$(field "$f" Flavour) caught=0 MESSAGE=
+	by=$(field "$f" Caught-by) flavour=$(field "$f" Flavour) times=$(field "$f" Race-times) caught=0 MESSAGE=
 	for ((i = 0; i < TIMES; i++)); do
 		rc=0
-		try "$f" "$by" "$flavour" || rc=$?
+		try "$f" "$by" "$flavour" "$times" || rc=$?
 		[ $rc != 2 ] || exit 125
 		caught=$((caught + rc))
 	done
 	printf '%-42s %-9s %-8s %s\n' "$(basename "$f" .patch)" "$flavour" "$caught/$TIMES" "$by"
 	[ -z "$MESSAGE" ] || printf '    %s\n' "$MESSAGE"
 	[ $caught = "$TIMES" ] || STATUS=1
-	[[ " ${CONTROLS[*]/%/|}" == *" $flavour $by|"* ]] || CONTROLS+=("$flavour $by")
+	[[ " ${CONTROLS[*]/%/|}" == *" $flavour ${times:-1} $by|"* ]] || CONTROLS+=("$flavour ${times:-1} $by")
 done
 failed=0
 for control in "${CONTROLS[@]}"; do
 	for ((i = 0; i < TIMES; i++)); do
 		rc=0
-		try "" "${control#* }" "${control%% *}" || rc=$?
+		read -r flavour times by <<<"$control"
+		try "" "$by" "$flavour" "$times" || rc=$?
 		[ $rc != 2 ] || exit 125
 		[ $rc = 0 ] || { failed=$((failed + 1)); printf 'control: %s: FAILED: %s\n' "$control" "$MESSAGE"; }
 	done

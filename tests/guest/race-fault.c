@@ -221,6 +221,24 @@ START_TEST(edges_head_on)
 }
 END_TEST
 
+/*
+ * One holds a table's lock when it wants the PMD's, as a table is emptied in one go; the other the PMD's when it wants
+ * the table's, since it has to look again.
+ */
+START_TEST(two_reclaim_head_on)
+{
+	static const struct party parties[] = {
+		PARTY("reclaimer", quick_reclaimer, BUSY, 50, NULL),
+		PARTY("reclaimer without batches", relooker, BUSY, 50, NULL),
+	};
+
+	ledger_open(map_anon(1), 1, 1);
+	race(parties, 2, RACE_MS);
+	require(skipped() || inject_hits() > 20, "%d allocations of a batch page failed: the injection missed", inject_hits());
+	ledger_close(the_ledger());
+}
+END_TEST
+
 /* Nothing but the two, as fast as they can: for what takes a narrow window. */
 START_TEST(faults_head_on)
 {
@@ -296,6 +314,7 @@ int main(int argc, char **argv)
 	suite_add_race(pages_are_emptied_and_advised_meanwhile);
 	suite_add_race(faults_at_the_edges_of_a_table);
 	suite_add_race(edges_head_on);
+	suite_add_race(two_reclaim_head_on);
 	suite_add_race(faults_head_on);
 	suite_add_race(a_thread_that_never_traps);
 	suite_add_race(pages_are_freed_lazily_meanwhile);

@@ -31,7 +31,7 @@ mmu() {
 kind() {
 	FLAVOURS_MORE=
 	case $1 in
-	plain) MORE= ;;
+	race) MORE= FLAVOURS_MORE=race ;;
 	counters) MORE=counters FLAVOURS_MORE=counters ;;
 	window) MORE=window ;;
 	debug) MORE= FLAVOURS_MORE=debug ;;

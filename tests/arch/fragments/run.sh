@@ -86,7 +86,7 @@ build_all() {
 	local v s kinds=()
 	! wanted measure || kinds+=(counters)
 	! wanted window || kinds+=(window)
-	! wanted race || kinds+=(plain)
+	! wanted race || kinds+=(race)
 	! wanted checks || kinds+=(checks)
 	for kind in "${kinds[@]}"; do
 		for v in "${WANTED[@]}"; do
@@ -194,7 +194,7 @@ race() {
 	local v cpus cpu seconds
 	mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
 	for v in "${WANTED[@]}"; do
-		lab_kernel "$v" plain "" || exit 125
+		lab_kernel "$v" race "" || exit 125
 		seconds=$RACE_LIVES
 		[ "$(expected "$v" race)" != dies ] || seconds=$RACE_DIES
 		cpu=${cpus[${#RACERS[@]} % ${#cpus[@]}]}

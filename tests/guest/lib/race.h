@@ -38,6 +38,7 @@ struct party {
  * Runs the n parties for `ms` milliseconds, or longer until each has had the rounds
  * that it wants, or until one says race_wrong(). Fails the test for that, for a
  * process that died, and when rounds are missing after RACE_LIMIT_MS times time_factor().
+ * RACE_TIMES in the environment has it last that many times as long.
  * Prints how many rounds each had when RACE_VERBOSE is in the environment (umrun --env
  * RACE_VERBOSE=y).
  */

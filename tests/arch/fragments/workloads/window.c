@@ -80,39 +80,6 @@ static void punch(int fd, size_t from, size_t len)
 		die("a hole");
 }
 
-/* Readers punch holes all the time, victims come and go. */
-long race(long seconds)
-{
-	long end = milliseconds() + seconds * 1000, rounds = 0;
-	int fd = make_file(1), fill = tables_to_a_new_page(), go[2], page = getpagesize();
-
-	if (pipe(go))
-		die("pipe");
-	close(go[1]);
-	for (int i = 0; i < 2; i++)
-		if (!child()) {
-			while (milliseconds() < end)
-				punch(fd, page, page);
-			_exit(0);
-		}
-	while (milliseconds() < end) {
-		int ready[2];
-
-		if (pipe(ready))
-			die("pipe");
-		for (int i = 0; i < 4; i++)
-			if (!child())
-				victim(fd, fill, ready[1], go[0]);
-		reap(4);
-		close(ready[0]);
-		close(ready[1]);
-		punch(fd, 0, area);
-		rounds++;
-	}
-	reap(-1);
-	return rounds;
-}
-
 /* On which CPU we run from now on, and our children; on any other if there is no such CPU. */
 static void pin(int cpu)
 {
@@ -121,6 +88,94 @@ static void pin(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Of the race: who loses tables, for how many mappings of a file, all in one page, and who punches holes, each in a file. */
+#define VICTIMS 4
+#define MAPPINGS 4
+#define READERS 2
+
+/* Runs only while nobody else wants that CPU: whoever wakes up there stops it wherever it is, in the window, too. */
+static void __attribute__((noreturn)) idle_reader(int fd, int page, long end)
+{
+	struct sched_param none = { 0 };
+
+	if (sched_setscheduler(0, SCHED_IDLE, &none))
+		die("SCHED_IDLE");
+	while (milliseconds() < end)
+		punch(fd, page, page);
+	_exit(0);
+}
+
+/* As victim(), but somebody else collapses the files, and `go` comes right after that. */
+static void __attribute__((noreturn)) racer(const int *files, int fill, int ready, int go)
+{
+	char *room = fill_room(), c;
+
+	for (int i = 0; i < fill; i++)
+		*(volatile char *)(room + i * area) = 1;
+	for (int i = 0; i < MAPPINGS * READERS; i++)
+		touch(map_aligned(files[i % READERS], 1), 1);
+	tell(ready, 1);
+	if (read(go, &c, 1) < 0)
+		die("go");
+	_exit(0);
+}
+
+/* Racers that are ready; their files are collapsed, and they go. Returns how many of the files were collapsed. */
+static long one_race(const int *files, char **at, int fill)
+{
+	int ready[2], go[2];
+	long collapsed = 0;
+
+	if (pipe(ready) || pipe(go))
+		die("pipe");
+	for (int i = 0; i < VICTIMS; i++)
+		if (!child()) {
+			for (int n = 0; n < READERS; n++)
+				munmap(at[n], area);
+			close(go[1]);
+			racer(files, fill, ready[1], go[0]);
+		}
+	close(ready[1]);
+	wait_for(ready[0], VICTIMS);
+	for (int i = 0; i < READERS; i++) {
+		touch(at[i], 1);
+		collapsed += collapse(at[i], 1);
+	}
+	close(go[1]);
+	close(go[0]);
+	reap(VICTIMS);
+	close(ready[0]);
+	for (int i = 0; i < READERS; i++)
+		punch(files[i], 0, area);
+	return collapsed;
+}
+
+/*
+ * Readers punch holes all the time; racers come, lose their tables, and end, all on one CPU. A lock in a page that was
+ * freed shows where that page has become a part of a larger one: CPUs keep few pages to themselves. Returns
+ * how many files were collapsed.
+ */
+long race(long seconds)
+{
+	long end = milliseconds() + seconds * 1000, collapsed = 0;
+	int files[READERS], fill, page = getpagesize();
+	char *at[READERS];
+
+	pin(1);
+	fill = tables_to_a_new_page();
+	write_to("/proc/sys/vm/percpu_pagelist_high_fraction", "1000000");
+	for (int i = 0; i < READERS; i++) {
+		files[i] = make_file(1);
+		if (!child())
+			idle_reader(files[i], page, end);
+		at[i] = map_aligned(files[i], 1);
+	}
+	while (milliseconds() < end)
+		collapsed += one_race(files, at, fill);
+	reap(-1);
+	return collapsed;
 }
 
 /*
