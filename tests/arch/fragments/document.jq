@@ -110,7 +110,7 @@ the same files, lose them to MADV_COLLAPSE, and end. qemu is pinned to one CPU o
 
 With DEBUG_SPINLOCK the lock is an object that the ptdesc points to, and the pointer is gone with the page. Without it the lock is a word of the
 ptdesc, `page->private` once that page is somebody else's: 0 of nearly all pages, so that the reader takes a lock that nobody has, sees that the PMD has changed,
-and lets it go. The bug is the same; it shows when the page has become a part of a larger free one, as a lock that never comes free.
+and lets it go. The bug is the same; it shows only when the page has become a part of a larger free one, as a lock that never comes free.
 
 In gdb, without a change to the kernel either: `make arch A=ppc64 LAB=fragments GDB=1` (P=merged-fixed for the mended one) stops the reader in the
 window, lets the other CPU run alone until it is back from `pte_frag_destroy()`, and shows the ptdesc before and after.
