@@ -4,8 +4,8 @@
 # people do without umlab. `make bench` calls it.
 #
 # usage: tests/bench/loop.sh [--quick] [--rounds N] [ROW...]
-#   ROW       edit null umrun cold point gdb suite kunit guests; default: all (--quick: edit null umrun point). What was
-#             measured before of the others stays in the results
+#   ROW       edit null umrun cold point gdb suite kunit guests; default: all (--quick: edit null umrun point), but
+#             for ccache, a part of cold. What was measured before of the others stays in the results
 #   --quick   under two minutes, with kernels that are built already
 #   --rounds  of each pair of commands, in turn (default 5); of cold and suite one each
 #
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
 	--quick) quick=1; shift ;;
 	--rounds) rounds=${2:?}; shift 2 ;;
 	-*) echo "bench: $1: unknown option: see the top of tests/bench/loop.sh" >&2; exit 2 ;;
-	*) [ "$(type -t "row_$1")" = function ] || { echo "bench: $1: no such row: edit null umrun cold point gdb suite kunit guests" >&2; exit 2; }
+	*) [ "$(type -t "row_$1")" = function ] || { echo "bench: $1: no such row: edit null umrun cold ccache point gdb suite kunit guests" >&2; exit 2; }
 	   rows+=("$1"); shift ;;
 	esac
 done

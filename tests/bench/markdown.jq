@@ -11,4 +11,6 @@ def s: if . >= 10000 then "\(. / 1000 | round) s" elif . >= 1000 then "\(. / 100
 	"| edit of | all | compile | Kbuild\u0027s link | (the faster linker alone) | boot | the test, in umrun | rest |", "|---|---|---|---|---|---|---|---|",
 	(.parts[] | "| \(.file) | \(.loop | s) | \(.compile | s) | \(.link | s) | \(.link_limit | s) | \(.boot | s) | \(.test | s) | \(.rest | s) |")),
 (select(.guests | length > 0) | "", "| guests at once | all of them | each | memory each | failed |", "|---|---|---|---|---|",
-	(.guests[] | "| \(.guests) | \(.all_ms | s) | \(.each_ms | s) | \(.each_mib | round) MiB | \(.failed) |"))
+	(.guests[] | "| \(.guests) | \(.all_ms | s) | \(.each_ms | s) | \(.each_mib | round) MiB | \(.failed) |")),
+(select((.ccache | length) > 0) | "", "`lib/` compiled with an empty cache: " + ([.ccache[] | { gcc: "gcc alone", ccache: "through ccache", nocpp2: "... with CCACHE_NOCPP2", depend: "... with CCACHE_DEPEND" }[.way]
+	+ " \(.median | s) (\(.min | s) to \(.max | s))"] | join(", ")) + ".")

@@ -159,6 +159,38 @@ row_cold()
 	rm -rf "$scratch/ccache" "$scratch/ccache-own" "$out"
 }
 
+# lib_build WAY TARGET: a part of the kernel with our configuration; WAY: gcc alone, through ccache as we use it, or as it could be used.
+lib_build()
+{
+	local cc="ccache gcc" variables=()
+
+	case $1 in
+	gcc) cc=gcc ;;
+	depend) variables=(CCACHE_DEPEND=1) ;;
+	nocpp2) variables=(CCACHE_NOCPP2=1) ;;
+	esac
+	env CCACHE_DIR="$top/$scratch/ccache" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime "${variables[@]}" \
+		make -s -C "$tree" "O=$top/$scratch/lib" ARCH=um "-j$(nproc)" "CC=$cc" "$2"
+}
+
+# row_ccache: what ccache takes of a cold build, which is what it gives to the next one.
+row_ccache()
+{
+	local i way
+
+	for ((i = 0; i < rounds; i++)); do
+		for way in gcc ccache nocpp2 depend; do
+			rm -rf "$scratch/lib" "$scratch/ccache"
+			mkdir -p "$scratch/lib"
+			cp "$kernel/.config" "$scratch/lib/.config"
+			{ lib_build $way olddefconfig && lib_build $way prepare; } > "$scratch/run.log" 2>&1 || failed "make prepare"
+			rm -rf "$scratch/ccache"
+			timed ccache $way lib_build $way lib/
+		done
+	done
+	rm -rf "$scratch/lib" "$scratch/ccache"
+}
+
 # The first breakpoint of make gdb, with all our commands; and the same breakpoint, kernel and program in gdb alone.
 row_gdb()
 {
