@@ -23,6 +23,22 @@ static char *fill_room(void)
 	return at;
 }
 
+/* Their number when what was freed before has been for 300 ms: RCU is late with some. */
+static long settled_page_tables(void)
+{
+	long now = exact_page_tables();
+
+	for (int same = 0; same < 6; same++) {
+		long before = now;
+
+		usleep(50000);
+		now = exact_page_tables();
+		if (now != before)
+			same = -1;
+	}
+	return now;
+}
+
 /*
  * How many tables a child of ours has to make for the next one to be the first fragment of a page. Only a page of
  * which all fragments were deferred or never handed out is freed by pte_frag_destroy().
@@ -35,12 +51,14 @@ static int tables_to_a_new_page(void)
 		die("pipe");
 	if (!child()) {
 		char *at = fill_room();
-		long before = exact_page_tables();
+		long before = settled_page_tables(), now;
 
 		for (n = 0; n < FILL_MAX; n++) {
 			*(volatile char *)(at + n * area) = 1;
-			if (exact_page_tables() > before)
+			now = exact_page_tables();
+			if (now > before)
 				break;
+			before = now;
 		}
 		if (write(ends[1], &n, sizeof(n)) != sizeof(n))
 			die("write");
