@@ -232,7 +232,7 @@ checks() {
 		for m in hash radix; do
 			log=$RESULTS/checks-$v-$m.log
 			progress "checks: $v $m"
-			part_boot $m 2 420 "$log" "$(workloads $m);khugepaged 3 3 2;inject collapse 3 4 2;memcg mix 2;window 2"
+			part_boot $m 2 420 "$log" "$(workloads $m);khugepaged 3 3 2;inject collapse 3 4 2;memcg mix 2;window 2;race 30"
 			wrong=$(complaint "$log")
 			[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
 			results_of "$log" "$v" "$m/2" 1 >"$WORK/boot"
