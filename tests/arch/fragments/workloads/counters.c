@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the kernel has counted: /proc/vmstat, and the counters of counters.patch. */
 #include "workloads.h"
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define COUNTERS "/sys/kernel/debug/pte_frag"
 
-/* The number of `name` in /proc/vmstat, in pages. */
-static long vmstat(const char *name)
-{
-	char line[128];
-	size_t len = strlen(name);
-	long value = -1;
-	FILE *file = fopen("/proc/vmstat", "re");
-
-	if (!file)
-		die("/proc/vmstat");
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, name, len) && line[len] == ' ')
-			value = atol(line + len);
-	fclose(file);
-	return value;
-}
+/* The number of page table pages that /proc/vmstat tells. */
+static long page_tables(void) { return read_number("/proc/vmstat", "nr_page_table_pages "); }
 
 /*
  * The number of page table pages now: of the whole machine, which has to be quiet. Each CPU keeps some of the
@@ -32,12 +15,8 @@ static long vmstat(const char *name)
  */
 long exact_page_tables(void)
 {
-	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, "1", 1) != 1)
-		die("/proc/sys/vm/stat_refresh");
-	close(fd);
-	return vmstat("nr_page_table_pages");
+	write_to("/proc/sys/vm/stat_refresh", "1");
+	return page_tables();
 }
 
 /* What page tables take at most: looked at every 5 ms. */
@@ -47,7 +26,7 @@ static volatile long peak;
 static void *watch(void *unused)
 {
 	while (watching) {
-		long now = vmstat("nr_page_table_pages");
+		long now = page_tables();
 
 		if (now > peak)
 			peak = now;
@@ -79,30 +58,8 @@ long stop_watching(void)
 /* Begins to count anew; does nothing in a kernel without counters. */
 void reset_counters(void)
 {
-	int fd = open(COUNTERS, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, "0", 1) != 1)
-		die(COUNTERS);
-	close(fd);
-}
-
-/* The counter `name`, -1 if there is none. */
-static long counter(const char *name)
-{
-	char line[128];
-	size_t len = strlen(name);
-	long value = -1;
-	FILE *file = fopen(COUNTERS, "re");
-
-	if (!file)
-		return -1;
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, name, len) && line[len] == '=')
-			value = atol(line + len + 1);
-	fclose(file);
-	return value;
+	if (!access(COUNTERS, W_OK))
+		write_to(COUNTERS, "0");
 }
 
 /*
@@ -115,16 +72,18 @@ void print_counters(void)
 	FILE *file;
 	long freed = -1, now;
 
+	if (access(COUNTERS, R_OK))
+		return;
 	for (int i = 0; i < 33; i++) {
-		now = counter("fragments_freed");
-		if (now == freed && counter("waiting") <= 0)
+		now = read_number(COUNTERS, "fragments_freed=");
+		if (now == freed && read_number(COUNTERS, "waiting=") <= 0)
 			break;
 		freed = now;
 		usleep(300000);
 	}
 	file = fopen(COUNTERS, "re");
 	if (!file)
-		return;
+		die(COUNTERS);
 	while (fgets(line, sizeof(line), file))
 		printf("counter %s", line);
 	fclose(file);

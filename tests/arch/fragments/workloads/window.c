@@ -80,8 +80,7 @@ static void __attribute__((noreturn)) victim(int fd, int fill, int ready, int go
 {
 	char *room = fill_room(), *at = map_aligned(fd, 1), c;
 
-	for (int i = 0; i < fill; i++)
-		*(volatile char *)(room + i * area) = 1;
+	touch(room, fill);
 	touch(at, 1);
 	tell(ready, 1);
 	if (read(go, &c, 1) < 0)
@@ -128,10 +127,9 @@ static void __attribute__((noreturn)) idle_reader(int fd, int page, long end)
 /* As victim(), but somebody else collapses the files, and `go` comes right after that. */
 static void __attribute__((noreturn)) racer(const int *files, int fill, int ready, int go)
 {
-	char *room = fill_room(), c;
+	char c;
 
-	for (int i = 0; i < fill; i++)
-		*(volatile char *)(room + i * area) = 1;
+	touch(fill_room(), fill);
 	for (int i = 0; i < MAPPINGS * READERS; i++)
 		touch(map_aligned(files[i % READERS], 1), 1);
 	tell(ready, 1);
@@ -202,12 +200,8 @@ long race(long seconds)
  */
 static void __attribute__((noreturn)) reader(int fd, int page, int ready)
 {
-	int drop;
-
 	pin(1);
-	drop = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-	if (drop < 0 || write(drop, "1", 1) != 1)
-		die("/proc/sys/vm/drop_caches");
+	write_to("/proc/sys/vm/drop_caches", "1");
 	prctl(PR_SET_NAME, "window");
 	tell(ready, 1);
 	punch(fd, page, page);
