@@ -55,7 +55,7 @@ count_steps() { grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" || true; }
 note_steps() { [ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || count_steps >"$1"; }
 
 # start_meter WHAT FILE TOTAL: from now on, says how far WHAT is: on a terminal one line that renews itself, else a
-# line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL.
+# line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL; without one, nobody knows.
 start_meter() {
 	trap stop_meter EXIT
 	meter "$@" &
@@ -66,7 +66,8 @@ meter() {
 	local total n t eta step=20 i=0
 	trap - EXIT
 	let_go_of_locks
-	total=$(cat "$2" 2>/dev/null || echo "$3")
+	total=
+	[ $# -lt 3 ] || total=$(cat "$2" 2>/dev/null || echo "$3")
 	[ -t 2 ] && step=1
 	while sleep 1 && kill -0 $$ 2>/dev/null; do
 		# A killed make ends the shell of its recipe, but not what that has started for $(...).
@@ -75,9 +76,9 @@ meter() {
 		[ $((i % step)) = 0 ] || continue
 		n=$(count_steps)
 		t=$(elapsed "$T0") eta=
-		[ "$n" -lt 20 ] || [ "$n" -ge "$total" ] || eta=", about $((t * (total - n) / n)) s to go"
-		if [ -t 2 ]; then printf '\r\033[K%s: %s of %s steps, %s s%s' "$1" "$n" "$total" "$t" "$eta" >&2
-		else note "$1: $n of $total steps, $t s$eta"; fi
+		[ -z "$total" ] || [ "$n" -lt 20 ] || [ "$n" -ge "$total" ] || eta=", about $((t * (total - n) / n)) s to go"
+		if [ -t 2 ]; then printf '\r\033[K%s: %s steps, %s s%s' "$1" "$n${total:+ of $total}" "$t" "$eta" >&2
+		else note "$1: $n${total:+ of $total} steps, $t s$eta"; fi
 	done
 }
 

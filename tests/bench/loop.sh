@@ -50,10 +50,8 @@ for row in "${rows[@]/#edit/edit $edited}"; do sed -i "/^$row[ \t]/d" "$samples"
 
 clean_up()
 {
-	local point
-
 	[ ! -d "$tree" ] || git -C "$tree" checkout -q -f 2> /dev/null
-	for point in base series; do bring_back $point; done
+	bring_back
 	rm -f "$scratch/run.log"
 }
 trap clean_up EXIT

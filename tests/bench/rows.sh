@@ -122,41 +122,43 @@ row_point()
 	done
 }
 
-# cold_build CCACHE_DIR POINT: a kernel of our own flavour in a folder that is empty. The one that was there comes back.
+# cold_build NEIGHBOUR: series in a folder that is empty, with a ccache that is empty. The kernel that was there comes back.
 cold_build()
 {
-	local dir=build/points/$2/fast status
+	local dir=build/points/series/fast status
 
-	bring_back "$2"
+	bring_back
 	[ ! -d "$dir" ] || mv "$dir" "$dir.aside"
-	CCACHE_DIR=$1 uml/kernel.sh "$2" fast
+	rm -rf "$scratch/ccache"
+	CCACHE_DIR=$top/$scratch/ccache NEIGHBOUR=$1 uml/kernel.sh series fast
 	status=$?
-	bring_back "$2"
+	rm -rf "$scratch/ccache"
+	bring_back
 	return $status
 }
 
-# bring_back POINT: the kernel that cold_build() put aside, of a run that was killed, too.
+# bring_back: the kernel that cold_build() put aside, of a run that was killed, too.
 bring_back()
 {
-	local dir=build/points/$1/fast
+	local dir=build/points/series/fast
 
 	[ -d "$dir.aside" ] || return 0
 	rm -rf "$dir"
 	mv "$dir.aside" "$dir"
 }
 
-# row_cold: two points with a ccache of their own each, empty at first; one of them once more, with the other's.
+# row_cold: a point from nothing, and again when its neighbour is built.
 row_cold()
 {
 	local out=$top/$scratch/defconfig
 
-	rm -rf "$scratch/ccache" "$scratch/ccache-own" "$out"
-	timed cold fast cold_build "$top/$scratch/ccache-own" series
-	timed cold first cold_build "$top/$scratch/ccache" base
-	timed cold second cold_build "$top/$scratch/ccache" series
+	uml/kernel.sh base fast > /dev/null || exit 1
+	rm -rf "$out"
+	timed cold fast cold_build none
+	timed cold second cold_build base
 	mkdir -p "$out"
 	timed cold defconfig sh -c "make -C build/points/series/linux O=$out ARCH=um defconfig && make -C build/points/series/linux O=$out ARCH=um -j$(nproc)"
-	rm -rf "$scratch/ccache" "$scratch/ccache-own" "$out"
+	rm -rf "$out"
 }
 
 # lib_build WAY TARGET: a part of the kernel with our configuration; WAY: gcc alone, through ccache as we use it, or as it could be used.
@@ -166,20 +168,20 @@ lib_build()
 
 	case $1 in
 	gcc) cc=gcc ;;
-	depend) variables=(CCACHE_DEPEND=1) ;;
+	ccache) variables=(CCACHE_DEPEND=1) ;;
 	nocpp2) variables=(CCACHE_NOCPP2=1) ;;
 	esac
 	env CCACHE_DIR="$top/$scratch/ccache" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime "${variables[@]}" \
 		make -s -C "$tree" "O=$top/$scratch/lib" ARCH=um "-j$(nproc)" "CC=$cc" "$2"
 }
 
-# row_ccache: what ccache takes of a cold build, which is what it gives to the next one.
+# row_ccache: what ccache takes of a cold build.
 row_ccache()
 {
 	local i way
 
 	for ((i = 0; i < rounds; i++)); do
-		for way in gcc ccache nocpp2 depend; do
+		for way in gcc ccache cpp nocpp2; do
 			rm -rf "$scratch/lib" "$scratch/ccache"
 			mkdir -p "$scratch/lib"
 			cp "$kernel/.config" "$scratch/lib/.config"

@@ -28,6 +28,6 @@ def limit($f): if m($f; "compile") == null then null else m($f; "compile") + ([m
 	    link_limit: ([m($r; "link bfd"), m($r; "link lld")] | min) }) ],
   guests: [ (1, 2, 4, 8, 16, 32) as $n | select(m("guests"; "all \($n)") != null)
 	| { guests: $n, all_ms: m("guests"; "all \($n)"), each_ms: m("guests"; "time \($n)"), each_mib: m("guests"; "memory \($n)"), failed: ($s.guests["failed \($n)"].n // 0) } ],
-  ccache: [ ("gcc", "ccache", "nocpp2", "depend") as $w | select($s.ccache[$w] != null) | $s.ccache[$w] + { way: $w } ],
+  ccache: [ ("gcc", "ccache", "cpp", "nocpp2") as $w | select($s.ccache[$w] != null) | $s.ccache[$w] + { way: $w } ],
   point_move_ms: m("point"; "move"),
   measured: $measured, samples: $s }

@@ -6,27 +6,17 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/tap.sh"
-[ -n "${UMLAB_ALL:-}" ] || { echo "1..0 # SKIP takes minutes: in make check-all, or by its name"; exit 0; }
-[ -d "$top/build/linux/.git" ] && [ -x "$top/build/changed" ] || { echo "1..0 # SKIP no build/linux yet: make source tools"; exit 0; }
+. "$top/tests/host/kernel-lib.sh"
 command -v distccd > /dev/null || { echo "1..0 # SKIP distcc is not installed: make matrix does"; exit 0; }
-# A build/ of our own; the tree is called as the user's, for what ccache knows of that.
-dir=$top/build/tests/distcc.$$
-tree=$dir/build/linux
-out=$dir/build/work-fast
-mkdir -p "$dir/build" "$dir/scratch" "$dir/client"
-# Who is root becomes somebody else in distccd.
-chmod 1777 "$dir/scratch"
 workers=()
-trap '[ ${#workers[@]} = 0 ] || { kill "${workers[@]}" 2> /dev/null; wait; }; rm -rf "$dir"' EXIT
+trap '[ ${#workers[@]} = 0 ] || { kill "${workers[@]}" 2> /dev/null; wait; }; rm -rf "${dir-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-cp -r "$top/uml" "$dir/uml"
-cp "$top/build/changed" "$dir/build"
-export UMLAB_BUILD=$dir/build GIT_CONFIG_GLOBAL=/dev/null DISTCC_DIR=$dir/client
-unset SOURCE PATCHES LINUX DISTCC_HOSTS
-git clone -q --shared --no-checkout "$top/build/linux" "$tree" 2> /dev/null
-git -C "$tree" sparse-checkout set --no-cone --stdin < <(grep -v '^#' "$top/uml/configs/sparse")
-git -C "$tree" checkout -q --detach umlab/fixed
+own_build distcc
+mkdir -p "$dir/scratch" "$dir/client"
+# Who is root becomes somebody else in distccd.
+chmod 1777 "$dir/scratch"
+export DISTCC_DIR=$dir/client
 
 # worker N: a distccd on a free port of the loopback device, which takes one job at a time: PORT.
 worker()
@@ -46,13 +36,6 @@ worker()
 
 # compiled N: how many objects the worker has made.
 compiled() { grep -c 'COMPILE_OK' "$dir/worker-$1.log"; }
-
-# build [VARIABLE=VALUE...]: sets STATUS and OUT, all that it says.
-build()
-{
-	OUT=$(env "$@" "$dir/uml/kernel.sh" work fast 2>&1 < /dev/null)
-	STATUS=$?
-}
 
 build
 is "${OUT##*$'\n'} $STATUS" "$dir/build/points/work/fast 0" "a kernel, compiled by this machine alone"

@@ -6,31 +6,12 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/tap.sh"
-[ -n "${UMLAB_ALL:-}" ] || { echo "1..0 # SKIP takes minutes: in make check-all, or by its name"; exit 0; }
-[ -d "$top/build/linux/.git" ] && [ -x "$top/build/changed" ] || { echo "1..0 # SKIP no build/linux yet: make source tools"; exit 0; }
-# A build/ and a uml/ of our own; the tree is called as the user's, for what ccache knows of that.
-dir=$top/build/tests/kernel-ninja.$$
-tree=$dir/build/linux
-out=$dir/build/work-fast
-mkdir -p "$dir/build"
+. "$top/tests/host/kernel-lib.sh"
 session=
-trap '[ -z "$session" ] || pkill -KILL -s "$session"; rm -rf "$dir"' EXIT
+trap '[ -z "$session" ] || pkill -KILL -s "$session"; rm -rf "${dir-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-cp -r "$top/uml" "$dir/uml"
-cp "$top/build/changed" "$dir/build"
-export UMLAB_BUILD=$dir/build GIT_CONFIG_GLOBAL=/dev/null
-unset SOURCE PATCHES LINUX
-git clone -q --shared --no-checkout "$top/build/linux" "$tree" 2> /dev/null
-git -C "$tree" sparse-checkout set --no-cone --stdin < <(grep -v '^#' "$top/uml/configs/sparse")
-git -C "$tree" checkout -q --detach umlab/fixed
-
-# build: sets STATUS and OUT, all that it says.
-build()
-{
-	OUT=$("$dir/uml/kernel.sh" work fast 2>&1 < /dev/null)
-	STATUS=$?
-}
+own_build kernel-ninja
 
 # made: what the kernel is when make has the last word.
 made()

@@ -123,6 +123,19 @@ PAGE_TABLE_CHECK and MEMCG:
 
 (lockdep turns itself off while ppc64 boots, and with it PROVE_RCU: `DEBUG_LOCKS_WARN_ON(lockdep_hardirq_context())`. lockdep.patch silences that one check.)
 
+## Beside it
+
+- **The fallback for one table**, when mmu_gather finds no page for its batch (`inject`: \([.measured[] | select(.failed) | .failed] | median // 0) allocations failed in a boot, the median): each table
+  then waits for a grace period of its own (`tlb_remove_table_sync_rcu()`) before it is dropped, and with always-rcu its page for one more.
+- **khugepaged in place of MADV_COLLAPSE, and a memory control group of its own** are among the workloads of the checked kernels above: tables are
+  uncharged when their page is freed, by RCU or not, and the group's charge comes back to 0.
+- **The kernel's own tables** are fragments of pages of their own (`init_mm.context.pte_frag`), for which nobody calls `pte_frag_destroy()`: the
+  use-after-free cannot happen to them. `pte_fragment_free()` frees theirs at once in merged (`kernel` is 1 there, whatever Active says); always-rcu
+  has them wait as well, which the proposal did not ask for, and which costs a callback a page. With hash they are never freed; with radix they are where a huge mapping
+  takes the place of small ones, here vmalloc's own test (`lib/test_vmalloc.c`) while the kernel boots, with page poisoning:
+
+\(seen("kernel"))
+
 ## Could PT_RECLAIM be on?
 
 For PTE tables, which is all that it frees: yes, as far as this goes. `pte_free_tlb()` hands the fragment to mmu_gather with index 0, the

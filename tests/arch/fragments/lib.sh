@@ -34,6 +34,7 @@ kind() {
 	race) MORE= FLAVOURS_MORE=race ;;
 	counters) MORE=counters FLAVOURS_MORE=counters ;;
 	window) MORE=window ;;
+	kernel) MORE=counters FLAVOURS_MORE=counters+vmalloc ;;
 	debug) MORE= FLAVOURS_MORE=debug ;;
 	checks) MORE="lockdep window" FLAVOURS_MORE=checks ;;
 	reclaim) MORE=pt-reclaim ;;

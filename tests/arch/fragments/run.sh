@@ -16,7 +16,7 @@ show_usage() {
 usage: tests/arch/fragments/run.sh [OPTION...] [VARIANT...]
 VARIANT: merged (the source as it is), always-rcu (the proposal), merged-fixed, always-rcu-fixed; default: all.
 
-  --parts 'P...'     of: measure, window, race, checks, reclaim (default all; see expect.txt)
+  --parts 'P...'     of: measure, window, race, checks, kernel, reclaim (default all; see expect.txt)
   --runs N           of each measurement, the variants in turn (default 5)
   --settings 'S...'  MMU/CPUS; MMU: hash, radix (64 KiB pages), hash4k, radix4k (default 'hash/1 hash/2 hash/4 radix/2 hash4k/2')
   --race D L         seconds within which a race dies that is expected to, and which one has to live (default 180 600)
@@ -29,7 +29,7 @@ Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 125 a package, a k
 END
 }
 
-PARTS="measure window race checks reclaim" RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
+PARTS="measure window race checks kernel reclaim" RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
 RACE_DIES=180 RACE_LIVES=600 RESULTS=$BUILD/results/fragments BUILD_ONLY= DOCS= WANTED=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -48,7 +48,7 @@ while [ $# -gt 0 ]; do
 done
 for v in "${WANTED[@]}"; do variants | grep -x -- "$v" >/dev/null || usage "$v: no such variant: one of: $(variants | paste -sd' ')"; done
 [ ${#WANTED[@]} -gt 0 ] || mapfile -t WANTED < <(variants)
-for part in $PARTS; do [[ " measure window race checks reclaim " == *" $part "* ]] || usage "--parts: $part: one of measure, window, race, checks, reclaim"; done
+for part in $PARTS; do [[ " measure window race checks kernel reclaim " == *" $part "* ]] || usage "--parts: $part: one of measure, window, race, checks, kernel, reclaim"; done
 for s in $SETTINGS; do
 	[[ $s =~ ^[a-z0-9]+/[124]$ ]] || usage "--settings: $s: give MMU/CPUS, as hash/2"
 	mmu "${s%/*}"
@@ -87,6 +87,7 @@ build_all() {
 	! wanted measure || kinds+=(counters)
 	! wanted window || kinds+=(window)
 	! wanted race || kinds+=(race)
+	! wanted kernel || kinds+=(kernel)
 	! wanted checks || kinds+=(checks)
 	for kind in "${kinds[@]}"; do
 		for v in "${WANTED[@]}"; do
@@ -242,6 +243,30 @@ checks() {
 	done
 }
 
+# Tables of the kernel's own: of small mappings of vmalloc's test, which its huge ones take the place of (radix alone has those).
+kernel() {
+	local v log wrong freed pages queued run seen
+	for v in "${WANTED[@]}"; do
+		log=$RESULTS/kernel-$v-radix.log
+		progress "kernel: $v"
+		lab_kernel "$v" kernel "" || exit 125
+		part_boot radix 2 240 "$log" boot
+		wrong=$(complaint "$log")
+		[ "$ENDED" = 0 ] || wrong=${wrong:-"the kernel did not come to its end"}
+		! grep -aq 'Summary: .* failed: [1-9]' "$log" || wrong=${wrong:-"vmalloc's own test failed"}
+		results_of "$log" "$v" radix/2 1 >"$WORK/boot"
+		read -r freed pages queued run < <(jq -r '.counters | "\(.kernel_freed) \(.pages_freed) \(.rcu_queued) \(.rcu_run)"' "$WORK/boot") || true
+		case "$((${freed:-0} > 0 && ${pages:-0} > 0)) ${queued:-0}/${run:-0}" in
+		"1 0/0") seen=at-once ;;
+		"1 $pages/$pages") seen=by-rcu ;;
+		1*) seen=neither ;;
+		*) seen=none ;;
+		esac
+		[ -z "$wrong" ] || seen=wrong
+		judge kernel "$v" radix/2 "$seen" "${wrong:-"$freed tables of the kernel's own freed, $pages pages, $queued of them by RCU"}"
+	done
+}
+
 # reclaim_wrong PART: what WORK/observed lacks, or has too much.
 reclaim_wrong() {
 	local want
@@ -301,7 +326,7 @@ WORK=$(mktemp -d)
 : >"$WORK/measured"
 until_signalled build_locked || exit
 [ -z "$BUILD_ONLY" ] || exit 0
-for part in window checks reclaim measure race; do ! wanted $part || $part; done
+for part in window checks kernel reclaim measure race; do ! wanted $part || $part; done
 jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \
 	--slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" '{ $date, $qemu, runs: ($runs | tonumber), $judged, $measured }' \
 	>"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"

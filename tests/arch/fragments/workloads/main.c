@@ -11,6 +11,7 @@
  *   fragments mix SECONDS                           all of it at once
  *   fragments race SECONDS                          pte_frag_destroy() against a hole that is punched, until it goes wrong
  *   fragments window ROUNDS                         the same with a reader that window.patch holds in the window
+ *   fragments boot                                  nothing; its counters are those since the kernel began
  *
  * Before any of them: "inject", no page without waiting for it, and so none for mmu_gather's batches; "memcg", in a memory
  * control group of its own, from which page tables have to be gone at the end.
@@ -71,7 +72,7 @@ static long run(char **argv)
 		return race(number(argv, 1));
 	else if (!strcmp(name, "window"))
 		return window(number(argv, 1));
-	else {
+	else if (strcmp(name, "boot")) {
 		fprintf(stderr, "fragments: %s: no such workload: see the top of workloads/main.c\n", name);
 		exit(2);
 	}
@@ -84,7 +85,8 @@ static void measure(char **argv)
 	int injects = !strcmp(argv[0], "inject"), in_memcg = !strcmp(argv[0], "memcg");
 	long t, peak, count = -1;
 
-	reset_counters();
+	if (strcmp(argv[0], "boot"))
+		reset_counters();
 	if (injects)
 		inject();
 	start_watching();
