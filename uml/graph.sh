@@ -180,8 +180,5 @@ graph_edited() { graph_changed "$GRAPH/.ninja_deps" | sed 's/^[a-z]* //'; }
 # graph_build: brings the kernel up to date with ninja, which takes this shell's place. The compiler's words go to stdout.
 graph_build() {
 	graph_stale $EDITED
-	# What ccache does else, preprocessing first, takes a third of the time again; the list of headers will do.
-	# But then it must look at their times: one that is saved meanwhile is none of this object's.
-	export CCACHE_DEPEND=1 CCACHE_SLOPPINESS=time_macros
 	exec "${DIE_WITH_US[@]}" ninja -C "$OUT" -f .umlab/build.ninja -j"$JOBS"
 }

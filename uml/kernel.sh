@@ -24,6 +24,7 @@ P=${1:-fixed}
 F=${2:-fast}
 CC=${CC:-gcc}
 JOBS=${JOBS:-$(nproc)}
+COMMIT=
 
 # own_tree DIR: sets POINT, SRC and OUT for LINUX=DIR.
 own_tree() {
@@ -45,28 +46,27 @@ own_tree() {
 	note "LINUX: $SRC is point $POINT; by its Kconfig it amounts to: $(kconfig_means "$SRC")"
 }
 
-# our_point: sets POINT, SRC and OUT for P, with PATCHES if given.
+# our_point: sets POINT, SRC and OUT for P, with PATCHES if given; and COMMIT, but for a tree that is edited.
 our_point() {
-	local commit
 	check_name "$P"
 	# Who edits build/linux waits for nothing that has to do with other points.
 	[ "$P" = work ] && [ -d "$TREE/.git" ] && [ -z "${SOURCE:-}" ] || "$UML_DIR/tree.sh"
 	if [ -n "${PATCHES:-}" ]; then
-		commit=$(patched "$P" "$PATCHES") || exit
-		POINT=${UMLAB_POINT:-${commit% *}} commit=${commit#* }
+		COMMIT=$(patched "$P" "$PATCHES") || exit
+		POINT=${UMLAB_POINT:-${COMMIT% *}} COMMIT=${COMMIT#* }
 	elif [ "$P" = work ]; then
 		POINT=work SRC=$TREE OUT=$BUILD/work-$F
 		[ "$POINTS/work/$F" -ef "$OUT" ] || { mkdir -p "$OUT" "$POINTS/work"; ln -sfn "../../work-$F" "$POINTS/work/$F"; }
 		return
 	else
 		POINT=$(link_point "$P")
-		commit=$(point_commit "$POINT")
+		COMMIT=$(point_commit "$POINT")
 	fi
 	# In a subshell, so that its locks end with it and not with the build. Alone in its line: with || behind it, set -e
 	# would not be heard in it, and half a worktree be taken for a whole one.
-	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit")
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$COMMIT")
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/$F
-	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$commit")"
+	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$COMMIT")"
 }
 
 # describe_tree [FILE...]: what a tree that somebody edits is, in a word of git's. The files are some that were
@@ -97,10 +97,7 @@ make_args() {
 	MAKE_ARGS=(-C "$SRC" "O=$OUT" ARCH=um LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map")
 	if command -v ccache >/dev/null; then
 		MAKE_ARGS+=("CC=ccache $CC" "HOSTCC=ccache $CC")
-		# By the list of what was included. To preprocess first costs a fifth of a build, and where that would find what
-		# the list does not, at a point whose configuration differs, a neighbour's objects are better (neighbour.sh).
-		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
-		export CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
+		use_ccache
 		[ -z "${DISTCC_HOSTS:-}" ] || ! command -v distcc >/dev/null || export CCACHE_PREFIX=distcc
 	else
 		MAKE_ARGS+=("CC=$CC" "HOSTCC=$CC")
@@ -158,6 +155,7 @@ write_info() {
 		config_sha256=$(sha256_of "$OUT/.config")
 		compiler=$($CC --version | head -n1)
 		source=$SOURCE_TEXT
+		commit=$COMMIT
 		srcdir=$SRC
 		rcu_table_free=$(has_symbol "$OUT/.config" MMU_GATHER_RCU_TABLE_FREE)
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
@@ -208,7 +206,7 @@ build() {
 	T0=$SECONDS T0_US=${EPOCHREALTIME//[!0-9]/}
 	[ -x "$OUT/linux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $POINT $F"
 	BEGAN_WITH=
-	[ -z "$1" ] || begin_with_neighbour
+	[ -z "$1" ] || begin_with_neighbour "$F" "$CC" ${CC##* } as ld
 	mkdir -p "$GRAPH"
 	graph_clear_interrupted
 	rm -f "$OUT/umlab.info"

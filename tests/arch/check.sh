@@ -34,9 +34,9 @@ trap 'rm -rf "$WORK"' EXIT
 until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" ${F:+"$F"} >"$WORK/kernel" || exit 125
 KERNEL=$(tail -n 1 "$WORK/kernel")
 
-# cross_suite SUITE CHECK: compiles it for this architecture, where a source of it has changed: into KERNEL/suites.
+# cross_suite SUITE CHECK: compiles it for this architecture, where a source of it has changed: into KERNEL/.umlab/suites.
 cross_suite() {
-	local out=$KERNEL/suites/$1 parts=("$ROOT/tests/guest/$1.c" "$ROOT"/tests/guest/lib/*.c)
+	local out=$KERNEL/.umlab/suites/$1 parts=("$ROOT/tests/guest/$1.c" "$ROOT"/tests/guest/lib/*.c)
 	[ ! -d "$ROOT/tests/guest/$1" ] || parts+=("$ROOT/tests/guest/$1"/*.c)
 	[ ! -f "$out" ] || [ -n "$(find "${parts[@]}" "$ROOT"/tests/guest/{lib,random}/*.h "$ARCH_DIR/$NAME/arch" "$0" "$2/lib/libcheck.a" -newer "$out")" ] || return 0
 	"$USER_COMPILER" -std=gnu11 -O2 -static "-DPAGE=(${PAGE_KB}UL*1024)" "-DTABLE_SPAN=(${PMD_KB}UL*1024)" -I"$2/include" -o "$out.tmp" \
@@ -47,8 +47,8 @@ cross_suite() {
 cross_suites() {
 	local prefix suite
 	prefix=$(<"$WORK/prefix")
-	mkdir -p "$KERNEL/suites"
-	lock "$KERNEL/.suites.lock" "suites for $NAME are being compiled"
+	mkdir -p "$KERNEL/.umlab/suites"
+	lock "$KERNEL/.umlab/suites.lock" "suites for $NAME are being compiled"
 	note "$NAME: compiling $(wc -w <<<"$SUITES") suites"
 	for suite in $SUITES; do cross_suite "$suite" "$prefix" || exit 125; done
 }
@@ -59,7 +59,7 @@ fi
 HOST=$WORK/none
 if [ -n "$LAB" ]; then
 	# Built before, without the suites' limit of time.
-	[[ " $* " == *" --test "* ]] || "$ROOT/tests/arch/$LAB/run.sh" --build --parts "measure window checks reclaim" --settings "hash/2 radix/2" || exit
+	[[ " $* " == *" --test "* ]] || "$ROOT/tests/arch/$LAB/run.sh" --build --parts "measure window checks kernel reclaim" --settings "hash/2 radix/2" || exit
 	HOST=$ROOT/tests/arch/$LAB/suites
 fi
 mkdir "$WORK/suites"

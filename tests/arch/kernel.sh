@@ -7,6 +7,7 @@
 #
 #   MUTANT=FILE    patches (a mailbox) to build into it
 #   WORKTREE=X     in build/points/X, which the next such build uses again
+#   NEIGHBOUR=P    a first build begins with the objects of a kernel of point P; none: with nothing (the nearest that is built)
 #
 # Prints the O= directory, which holds IMAGE (NAME/arch) and umlab.info, on stdout's last line. A kernel that is up to
 # date is not built again.
@@ -14,6 +15,7 @@
 . "$UML_DIR/git.sh"
 . "$UML_DIR/kconfig.sh"
 . "$UML_DIR/make.sh"
+. "$UML_DIR/neighbour.sh"
 . "$ROOT/tests/arch/lib.sh"
 
 [ $# -ge 2 ] || usage "which? kernel.sh NAME P [F]"
@@ -42,29 +44,28 @@ arch_point "$P"
 [ -z "$PATCHES" ] || PATCHES=$ROOT/$PATCHES
 [ -z "${MUTANT-}" ] || PATCHES=$MUTANT
 
-# our_tree: sets POINT and SRC: the worktree that UML is built from, too; with the patches that the architecture needs
+# our_tree: sets POINT, COMMIT and SRC: the worktree that UML is built from, too; with the patches that the architecture needs
 # to compile at all, one of its own.
 our_tree() {
-	local commit
 	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
 	if [ -n "$PATCHES" ]; then
-		commit=$(patched "$P" "$PATCHES") || exit
-		POINT=${WORKTREE:-${commit% *}} commit=${commit#* }
+		COMMIT=$(patched "$P" "$PATCHES") || exit
+		POINT=${WORKTREE:-${COMMIT% *}} COMMIT=${COMMIT#* }
 	else
 		POINT=$(link_point "$P")
-		commit=$(point_commit "$POINT")
+		COMMIT=$(point_commit "$POINT")
 		POINT=${WORKTREE:-$POINT}
 	fi
-	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$commit")
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$COMMIT")
 	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/arch-$FLAVOUR
 }
 
 set_make_args() {
-	local o map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/="
+	local o map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/= -fdebug-prefix-map=$SRC/= -fdebug-prefix-map=$OUT=."
 	MAKE_ARGS=(-C "$SRC" "O=$OUT" "ARCH=$ARCH" LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map" "CROSS_COMPILE=$CROSS_COMPILE")
 	if command -v ccache >/dev/null; then
 		MAKE_ARGS+=("CC=ccache $COMPILER" "HOSTCC=ccache gcc")
-		export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
+		use_ccache
 	else
 		MAKE_ARGS+=("CC=$COMPILER")
 	fi
@@ -87,8 +88,8 @@ build_key() {
 
 configure() {
 	local missing
-	cat "${FRAGMENTS[@]}" >"$OUT/all.config"
-	run_make "KCONFIG_ALLCONFIG=$OUT/all.config" allnoconfig
+	cat "${FRAGMENTS[@]}" >"$OUT/.umlab.fragments"
+	run_make "KCONFIG_ALLCONFIG=$OUT/.umlab.fragments" allnoconfig
 	missing=$(missing_symbols "$OUT/.config" "${FRAGMENTS[@]}" | grep -vx 'CONFIG_PT_RECLAIM=y' || true)
 	[ -z "$missing" ] || die "$NAME: these lines of tests/arch did not take at $P:"$'\n'"$missing"$'\n'"see 'make -C $OUT ARCH=$ARCH menuconfig', '/' to search"
 }
@@ -103,15 +104,19 @@ build() {
 	rm -f "$OUT/umlab.info"
 	: >"$LOG"
 	note "$FLAVOUR $P: building (log: ${LOG#"$ROOT"/})"
-	start_meter "$FLAVOUR $P" "$LOGS/steps-$FLAVOUR" 1000
+	begin_with_neighbour "arch-$NAME*" "$COMPILER" "$COMPILER" "${CROSS_COMPILE}as" "${CROSS_COMPILE}ld" gcc as ld
+	mkdir -p "$OUT/.umlab"
+	if [ -n "$BEGAN_WITH" ]; then start_meter "$FLAVOUR $P"; else start_meter "$FLAVOUR $P" "$LOGS/steps-$FLAVOUR" 1000; fi
 	configure
 	run_make "-j$JOBS" $GOALS
 	run_make headers
 	stop_meter
+	[ "$(git -C "$SRC" rev-parse HEAD)" = "$COMMIT" ] || die "$SRC: was moved to another commit while it was compiled: run this again"
 	note_steps "$LOGS/steps-$FLAVOUR"
 	cat >"$OUT/umlab.info.tmp" <<-END
 		key=$KEY
 		point=$P
+		commit=$COMMIT
 		arch=$NAME
 		srcdir=$SRC
 		flavour=$FLAVOUR

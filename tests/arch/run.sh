@@ -57,7 +57,7 @@ parts() {
 # Seconds for one boot and its part of the workload: twenty times what a quiet machine takes.
 BOOT_LIMIT=${BOOT_LIMIT:-240}
 
-make_workload() { make_init "$1" workload "$1/workload" && make_initrd "$1" "$1/workload.cpio" "$1/workload"; }
+make_workload() { make_init "$1" workload "$1/.umlab/workload" && make_initrd "$1" "$1/.umlab/workload.cpio" "$1/.umlab/workload"; }
 
 # boot_all DIR P: every part; observed KEY=VALUE and figures to the file $WORK/observed.
 boot_all() {
@@ -67,7 +67,7 @@ boot_all() {
 		log=$RESULTS/$NAME-$p-${part%%,*}.log
 		[ ! -t 2 ] || printf '\r\033[K%s %s: %s' "$NAME" "$p" "$part" >&2
 		status=0
-		boot "$dir" "$dir/workload.cpio" 1 "$BOOT_LIMIT" "$log" "umlab=$part" "pmd_kb=$PMD_KB" || status=$?
+		boot "$dir" "$dir/.umlab/workload.cpio" 1 "$BOOT_LIMIT" "$log" "umlab=$part" "pmd_kb=$PMD_KB" || status=$?
 		[ ! -t 2 ] || printf '\r\033[K' >&2
 		case $status in
 		124) note "arch: $NAME $p: $part: no end within $BOOT_LIMIT s; the console's last lines:"; tail -n 15 "$log" >&2; worst 124 ;;

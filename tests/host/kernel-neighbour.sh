@@ -22,11 +22,12 @@ point()
 # sum DIR: of the kernel in this O= directory, and of what describes it to umrun and gdb.
 sum() { (cd "$1" && cat linux .config | sha256sum); }
 
-# from_nothing DIR COMMAND...: the sum of the kernel that the command builds in that directory when it is empty.
+# from_nothing DIR COMMAND...: the sum of the kernel that the command builds in that directory when it is empty; not from what
+# ccache knows of before.
 from_nothing()
 {
 	rm -rf "$1"
-	"${@:2}" NEIGHBOUR=none
+	"${@:2}" NEIGHBOUR=none CCACHE_DIR="$dir/ccache"
 	sum "$1"
 }
 
@@ -37,7 +38,7 @@ same()
 
 	rm -rf "$out"
 	build
-	like "$OUT / $STATUS" "^work fast: begins with the objects of ${2:-fixed}, from which [0-9]+ files differ" "$1"
+	like "$OUT / $STATUS" "^work work-fast: begins with the objects of ${2:-fixed}/fast, from which [0-9]+ files differ" "$1"
 	like "$OUT / $STATUS" "/points/work/fast / 0$" "... and it is built"
 	ours=$(sum "$out")
 	is "$(from_nothing "$out" build)" "$ours" "... as it is from nothing"
@@ -47,13 +48,13 @@ points=$dir/build/points
 point base
 is "$STATUS $(grep -c 'begins with' <<< "$OUT")" "0 0" "the first point has no neighbour"
 point series
-like "$OUT" '^series fast: begins with the objects of base, from which [0-9]+ files differ' "the second has"
+like "$OUT" '^series fast: begins with the objects of base/fast, from which [0-9]+ files differ' "the second has"
 ours=$(sum "$points/series/fast")
-is "$(find "$points" -name '*.neighbour' -o -name '.*.stamp' | wc -l)" 0 "... and leaves nothing beside it"
+is "$(find "$points" -maxdepth 2 -name '.new-*' | wc -l)" 0 "... and leaves nothing beside it"
 is "$(grep -rlF "$points/base/" "$points/series/fast" | wc -l)" 0 "... nor the other's name in any file"
 is "$(from_nothing "$points/series/fast" point series)" "$ours" "... and is what it is from nothing, another configuration or not"
 point fixed NEIGHBOUR=base
-like "$OUT" '^fixed fast: begins with the objects of base' "which one, NEIGHBOUR= says"
+like "$OUT" '^fixed fast: begins with the objects of base/fast,' "which one, NEIGHBOUR= says"
 ours=$(sum "$points/fixed/fast")
 is "$(from_nothing "$points/fixed/fast" point fixed)" "$ours" "... and it is what it is from nothing"
 
@@ -83,27 +84,40 @@ same "another point" base
 echo '# umlab' >> "$tree/scripts/Makefile.lib"
 rm -rf "$out"
 build
-is "$STATUS $(grep -c 'begins with' <<< "$OUT")" "0 0" "Kbuild itself has changed: nothing is taken over"
+like "$OUT / $STATUS" '^work work-fast: begins with nothing, as .*: scripts/Makefile.lib$' "Kbuild itself has changed: nothing is taken over"
+like "$OUT / $STATUS" "/points/work/fast / 0$" "... and it is built"
+git -C "$tree" checkout -q -f --detach umlab/fixed
+echo 'int umlab_hidden;' >> "$tree/mm/madvise.c"
+git -C "$tree" update-index --assume-unchanged mm/madvise.c
+rm -rf "$out"
+build
+like "$OUT" 'begins with nothing, as .*: mm/madvise.c$' "nor where git was told not to look"
+like "$(nm "$out/linux")" ' umlab_hidden$' "... and the edit is in the kernel"
+git -C "$tree" update-index --no-assume-unchanged mm/madvise.c
 git -C "$tree" checkout -q -f --detach umlab/fixed
 # What a neighbour's build was when it was copied counts; one that is under way is none.
 mv "$points/fixed/fast/umlab.info" "$points/fixed/fast/info.aside"
 rm -rf "$out"
 build
-like "$OUT" 'begins with the objects of (series|base),' "a build that has not ended is nobody's neighbour"
+like "$OUT" 'begins with the objects of (series|base)/fast,' "a build that has not ended is nobody's neighbour"
 mv "$points/fixed/fast/info.aside" "$points/fixed/fast/umlab.info"
 
 # Killed while it copies.
 rm -rf "$out"
-cat > "$dir/cp" <<- 'END'
+mkdir "$dir/bin"
+cat > "$dir/bin/cp" <<- 'END'
 	#!/bin/sh
-	/bin/cp "$@" && kill -KILL 0
+	for to; do from=$was was=$to; done
+	mkdir -p "$to" && /bin/cp -a "$from/umlab.info" "$from/include" "$from/mm" "$to" && kill -KILL 0
 END
-mkdir "$dir/bin" && mv "$dir/cp" "$dir/bin/cp" && chmod +x "$dir/bin/cp"
+chmod +x "$dir/bin/cp"
 PATH=$dir/bin:$PATH setsid "$dir/uml/kernel.sh" work fast > /dev/null 2>&1 < /dev/null
+[ -d "$dir/build/.new-work-fast/new/mm" ]
+ok $? "kill -9 in the copy"
 build
-like "$OUT / $STATUS" "^work fast: begins with .*|/points/work/fast / 0$" "after kill -9 in the copy"
-like "$OUT / $STATUS" "/points/work/fast / 0$" "... the next one builds"
-is "$(find "$dir/build" -maxdepth 3 -name '*.neighbour' | wc -l)" 0 "... and leaves nothing beside it"
+like "$OUT / $STATUS" "^work work-fast: begins with the objects of fixed/fast" "... the next one begins anew"
+like "$OUT / $STATUS" "/points/work/fast / 0$" "... and builds"
+is "$(find "$dir/build" -maxdepth 3 -name '.new-*' | wc -l)" 0 "... and leaves nothing beside it"
 ours=$(sum "$out")
 is "$(from_nothing "$out" build)" "$ours" "... what a build from nothing is"
 finish
