@@ -57,7 +57,7 @@ parts() {
 # Seconds for one boot and its part of the workload: twenty times what a quiet machine takes.
 BOOT_LIMIT=${BOOT_LIMIT:-240}
 
-make_workload() { make_init "$1" workload "$1/.umlab/workload" && make_initrd "$1" "$1/.umlab/workload.cpio" "$1/.umlab/workload"; }
+make_workload() { mkdir -p "$1/.umlab" && make_init "$1" workload "$1/.umlab/workload" && make_initrd "$1" "$1/.umlab/workload.cpio" "$1/.umlab/workload"; }
 
 # boot_all DIR P: every part; observed KEY=VALUE and figures to the file $WORK/observed.
 boot_all() {
