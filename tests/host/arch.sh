@@ -141,8 +141,9 @@ done 2> /dev/null
 
 # ---- guest suites: what tests/run starts in place of umrun ----
 printf 'arch=fake\npoint=fixed\nflavour=fake\npt_reclaim=y\nrcu_table_free=y\n' > "$dir/kernel/umlab.info"
-: > "$dir/kernel/suite-init"
-touch -d '+1 hour' "$dir/kernel/suite-init"
+mkdir -p "$dir/kernel/.umlab"
+: > "$dir/kernel/.umlab/suite-init"
+touch -d '+1 hour' "$dir/kernel/.umlab/suite-init"
 printf '#!/bin/bash\n[ "$1" != --version ] || exit\necho $$ > "%s"\n. %s\n' "$dir/pid" "$dir/behave" > "$dir/qemu"
 
 # suite_run SECONDS: sets OUT, ERR and STATUS.
