@@ -35,7 +35,9 @@ check:
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1) && [ -n "$$dir" ] && \
 		exec tests/run --gdb --host build/none --test '$(T)' --modes '$(or $(MODE),$(TESTS_MODES))' "$$dir"
 else
-check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel complains; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel
+# For the host suite arch-boot.
+check: export UMLAB_ARCHS = $(ARCHS)
+check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel complains; TAP=1: print TAP; P=, F=, LINUX=, PATCHES=: in that kernel; ARCHS=: boot these architectures, too
 	@tools/deps.sh $(TESTS_DEPS)
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@set -- ; for f in $(TESTS_FLAVOURS); do \
@@ -52,6 +54,7 @@ check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel c
 		done; \
 	done; \
 	for point in $(TESTS_GDB); do uml/kernel.sh $$point debug >/dev/null || exit 1; done; \
+	$(if $(ARCHS),tests/arch/run.sh --build $(ARCHS) || exit 1;) \
 	$(if $(and $(TESTS_GDB),$(TESTS_KNOWN),$(filter fast,$(F))),uml/mutants.sh build $$(uml/mutants.sh sample 5) >/dev/null || exit 1;) \
 	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $(if $(AGAIN),--save '$(AGAIN)') \
 		--modes '$(TESTS_MODES)' "$$@"

@@ -15,6 +15,7 @@ tests/arch/guest/workload.c in it, and prints what each did beside what expect.t
 
   --points 'P...'   default: base v3 series
   --results DIR     consoles and one JSON a kernel (default build/results/arch)
+  --build           only the kernels
   --docs            docs/architectures.md, too; for all architectures at the default points
 
 Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 124 a guest hung; 125 a package, a compiler or qemu was
@@ -22,12 +23,13 @@ missing, or a kernel or the workload did not build; 130, 143 interrupted.
 END
 }
 
-WANTED_POINTS="base v3 series" RESULTS=$BUILD/results/arch DOCS= WANTED=()
+WANTED_POINTS="base v3 series" RESULTS=$BUILD/results/arch DOCS= BUILD_ONLY= WANTED=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--help) show_usage; exit 0 ;;
 	--points) WANTED_POINTS=${2:?}; shift 2 ;;
 	--results) RESULTS=${2:?}; shift 2 ;;
+	--build) BUILD_ONLY=1; shift ;;
 	--docs) DOCS=1; shift ;;
 	-*) usage "$1: unknown option: see --help" ;;
 	*) WANTED+=("$1"); shift ;;
@@ -118,6 +120,7 @@ run_point() {
 	local t=$SECONDS t_boot wrong json=$RESULTS/$NAME-$1.json
 	rm -f "$json"
 	kernel "$NAME" "$1" || { worst 125; row "$NAME" "$1" - - - - - - - - - "NOT BUILT"; return; }
+	[ -z "$BUILD_ONLY" ] || return 0
 	until_signalled make_workload "$KERNEL" || { note "arch: $NAME $1: the workload does not compile: see above"; worst 125; return; }
 	t_boot=$SECONDS
 	boot_all "$KERNEL" "$1"
@@ -136,7 +139,7 @@ JSON=() # of the kernels of this run
 WORK=$(mktemp -d)
 trap 'end_qemu; rm -rf "$WORK"' EXIT
 mkdir -p "$RESULTS"
-row architecture point PT "chunk < table" "= table" "> table" bytes "batch fails" "... in munmap" "no memory" s ""
+[ -n "$BUILD_ONLY" ] || row architecture point PT "chunk < table" "= table" "> table" bytes "batch fails" "... in munmap" "no memory" s ""
 for NAME in "${WANTED[@]}"; do
 	load_arch "$NAME"
 	# Of the one before: two runs that hold one each and wait for the other's would wait for ever.

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Description: architectures of the series in qemu (make check ARCHS=sparc64, as CI does): at each point, each does what
+# tests/arch/expect.txt says.
+# timeout: 1800
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/tap.sh"
+[ -n "${UMLAB_ARCHS:-}" ] || { echo "1..0 # SKIP no architecture was asked for: make check ARCHS=sparc64"; exit 0; }
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 143' TERM
+out=$("$top/tests/arch/run.sh" --results "$dir/arch" $UMLAB_ARCHS 2>&1)
+rc=$?
+for name in $UMLAB_ARCHS; do
+	for point in base v3 series; do
+		json=$dir/arch/$name-$point.json
+		[ -f "$json" ] || { ok 1 "$name at $point: built and booted" "status $rc: $(tail -n 15 <<< "$out")"; continue; }
+		is "$(jq -r '.wrong | join("; ")' "$json")" "" "$name at $point: as expected"
+		diag "$(jq -r '.figures | to_entries | map("\(.key) \(.value)") | join(", ")' "$json")"
+	done
+done
+is "$rc" 0 "the status says so, too"
+finish
