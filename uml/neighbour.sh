@@ -82,7 +82,7 @@ neighbour_adapt() {
 	done || return
 	{ sed 's,.*/,,; s,^,/,' "$3"; echo ' -fprofile-arcs '; } | sort -u >.names &&
 		{ grep -rlFf .names --include='.*.cmd' . >.records || [ $? = 1 ]; } && xargs -r rm -f <.records && rm -f .names .records || return
-	find . -name '.*.cmd' -print0 | xargs -0 -r sed -i "$(neighbour_rename "$out" "$OUT"); $(neighbour_rename "$src" "$SRC")"
+	find . \( -name '.*.cmd' -o -name '.*.d' -o -name '*-offsets.s' -o -name bounds.s \) -type f -print0 | xargs -0 -r sed -i "$(neighbour_rename "$out" "$OUT"); $(neighbour_rename "$src" "$SRC")"
 }
 
 # neighbour_rename FROM TO: sed's command that puts TO for FROM.
