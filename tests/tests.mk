@@ -54,7 +54,7 @@ check: ## [test] run all suites; T=name: one test; GDB=1: in gdb if the kernel c
 		done; \
 	done; \
 	for point in $(TESTS_GDB); do uml/kernel.sh $$point debug >/dev/null || exit 1; done; \
-	$(if $(ARCHS),tests/arch/run.sh --build $(ARCHS) || exit 1;) \
+	$(if $(ARCHS),tests/arch/run.sh --build --points 'v3 series' $(ARCHS) || exit 1;) \
 	$(if $(and $(TESTS_GDB),$(TESTS_KNOWN),$(filter fast,$(F))),uml/mutants.sh build $$(uml/mutants.sh sample 5) >/dev/null || exit 1;) \
 	exec tests/run $(if $(TAP),--tap) --jobs $(TESTS_JOBS) $(if $(T),--test '$(T)') $(if $(AGAIN),--save '$(AGAIN)') \
 		--modes '$(TESTS_MODES)' "$$@"
