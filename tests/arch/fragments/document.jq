@@ -154,7 +154,8 @@ PAGE_TABLE_CHECK and MEMCG:
 - **The kernel's own tables** are fragments of pages of their own (`init_mm.context.pte_frag`), for which nobody calls `pte_frag_destroy()`: the
   use-after-free cannot happen to them. `pte_fragment_free()` frees theirs at once in merged (`kernel` is 1 there, whatever Active says); always-rcu
   has them wait as well, which the proposal did not ask for, and which costs a callback a page. With hash they are never freed; with radix they are where a huge mapping
-  takes the place of small ones, here vmalloc's own test (`lib/test_vmalloc.c`) while the kernel boots, with page poisoning:
+  takes the place of small ones, here those of vmalloc's own test (`lib/test_vmalloc.c`) while the kernel boots, with page poisoning, and with 4 KiB pages,
+  as it takes 256 tables to give back one of 64 KiB:
 
 \(seen("kernel"))
 
