@@ -172,8 +172,7 @@ SPACE=250
 # build_by_make: the kernel, as Kbuild builds it, and the graph for the next time.
 build_by_make() {
 	local goals="linux .umlab-env"
-	if [ -n "$BEGAN_WITH" ]; then start_meter "$POINT $F"
-	else start_meter "$POINT $F" "$LOGS/steps-$F" "$(awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")"; fi
+	start_meter "$POINT $F" "$LOGS/steps-$F" "$(awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")"
 	configure
 	! grep -q '^CONFIG_GDB_SCRIPTS=y' "$OUT/.config" || goals="$goals scripts_gdb"
 	run_make "-j$JOBS" "$(graph_env)" $goals

@@ -64,7 +64,7 @@ count_steps() { grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" || true; }
 note_steps() { [ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || count_steps >"$1"; }
 
 # start_meter WHAT FILE TOTAL: from now on, says how far WHAT is: on a terminal one line that renews itself, else a
-# line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL; without one, nobody knows.
+# line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL; after a beginning with a neighbour's objects (BEGAN_WITH, neighbour.sh) nobody knows.
 start_meter() {
 	trap stop_meter EXIT
 	meter "$@" &
@@ -76,7 +76,7 @@ meter() {
 	trap - EXIT
 	let_go_of_locks
 	total=
-	[ $# -lt 3 ] || total=$(cat "$2" 2>/dev/null || echo "$3")
+	[ -n "${BEGAN_WITH-}" ] || total=$(cat "$2" 2>/dev/null || echo "$3")
 	[ -t 2 ] && step=1
 	while sleep 1 && kill -0 $$ 2>/dev/null; do
 		# A killed make ends the shell of its recipe, but not what that has started for $(...).

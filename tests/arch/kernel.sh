@@ -105,7 +105,7 @@ build() {
 	: >"$LOG"
 	note "$FLAVOUR $P: building (log: ${LOG#"$ROOT"/})"
 	begin_with_neighbour "arch-$NAME*" "$COMPILER" "$COMPILER" "${CROSS_COMPILE}as" "${CROSS_COMPILE}ld" gcc as ld
-	if [ -n "$BEGAN_WITH" ]; then start_meter "$FLAVOUR $P"; else start_meter "$FLAVOUR $P" "$LOGS/steps-$FLAVOUR" 1000; fi
+	start_meter "$FLAVOUR $P" "$LOGS/steps-$FLAVOUR" 1000
 	configure
 	run_make "-j$JOBS" $GOALS
 	run_make headers

@@ -29,7 +29,9 @@ Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 125 a package, a k
 END
 }
 
-PARTS="measure window race checks kernel reclaim" RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
+# In the order in which they run.
+ALL_PARTS="window checks kernel reclaim measure race"
+PARTS=$ALL_PARTS RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
 RACE_DIES=180 RACE_LIVES=600 RESULTS=$BUILD/results/fragments BUILD_ONLY= DOCS= WANTED=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -48,7 +50,7 @@ while [ $# -gt 0 ]; do
 done
 for v in "${WANTED[@]}"; do variants | grep -x -- "$v" >/dev/null || usage "$v: no such variant: one of: $(variants | paste -sd' ')"; done
 [ ${#WANTED[@]} -gt 0 ] || mapfile -t WANTED < <(variants)
-for part in $PARTS; do [[ " measure window race checks kernel reclaim " == *" $part "* ]] || usage "--parts: $part: one of measure, window, race, checks, kernel, reclaim"; done
+for part in $PARTS; do [[ " $ALL_PARTS " == *" $part "* ]] || usage "--parts: $part: one of ${ALL_PARTS// /, }"; done
 for s in $SETTINGS; do
 	[[ $s =~ ^[a-z0-9]+/[124]$ ]] || usage "--settings: $s: give MMU/CPUS, as hash/2"
 	mmu "${s%/*}"
@@ -329,7 +331,7 @@ WORK=$(mktemp -d)
 : >"$WORK/measured"
 until_signalled build_locked || exit
 [ -z "$BUILD_ONLY" ] || exit 0
-for part in window checks kernel reclaim measure race; do ! wanted $part || $part; done
+for part in $ALL_PARTS; do ! wanted $part || $part; done
 jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \
 	--slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" '{ $date, $qemu, runs: ($runs | tonumber), $judged, $measured }' \
 	>"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"
