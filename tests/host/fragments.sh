@@ -43,7 +43,7 @@ done
 # ---- a difference, or noise ----
 # result VARIANT MS...: one workload, run so often.
 result() { for ms in "${@:2}"; do printf '{"variant":"%s","setting":"hash/2","run":1,"workload":"fork","ms":%s,"peak_kb":64,"count":-1,"counters":{"rcu_queued":7,"wait_us_avg":16500}}\n' "$1" "$ms"; done; }
-table() { jq -s '{ measured: . }' | jq -r -f "$lab/table.jq"; }
+table() { jq -s '{ measured: . }' | jq -r -L "$lab" -f "$lab/table.jq"; }
 like "$({ result merged 100 110 120; result always-rcu 119 130 140; } | table | grep always-rcu)" '^\| fork \| always-rcu \| 130 \(119-140\) \| within noise ' "runs that overlap are noise"
 like "$({ result merged 100 110 120; result always-rcu 121 132 140; } | table | grep always-rcu)" '\| \+20 % ' "runs that don't are a difference, of the medians"
 like "$({ result merged 100 110 120; result always-rcu 70 88 99; } | table | grep always-rcu)" '\| -20 % ' "... to the better, too"

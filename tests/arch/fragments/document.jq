@@ -1,5 +1,5 @@
 # docs/powerpc-fragments.md, of the lab's results (build/results/fragments.json). $tables: what table.jq makes of them.
-def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+include "stats";
 
 # The runs of one workload, those whose name begins so.
 def runs($setting; $workload; $variant): [.measured[] | select(.setting == $setting and .variant == $variant and (.workload | startswith($workload)))];
@@ -16,15 +16,13 @@ def cost($setting): . as $all | [.measured[] | select(.setting == $setting) | .w
 		+ "\(counter($setting; $w; "merged"; "rcu_queued")) | \(counter($setting; $w; "always-rcu"; "rcu_queued")) | "
 		+ "\(counter($setting; $w; "always-rcu"; "rcu_twice")) | \(peak($setting; $w; "merged")) | \(peak($setting; $w; "always-rcu")) |") | join("\n");
 
-# Each variant's run times beside merged's, workload by workload: apart when no run of one is within the range of the other.
+# Each variant's run times beside merged's, workload by workload.
 def comparisons: [.measured | group_by([.setting, .workload])[] | . as $all | map(select(.variant == "merged") | .ms) as $its
 	| ("always-rcu", "merged-fixed", "always-rcu-fixed") as $variant | ($all | map(select(.variant == $variant) | .ms)) as $mine
 	| select(($its | length) > 0 and ($mine | length) > 0)
-	| { $variant, what: "\($all[0].workload | gsub(","; " ")) (\($all[0].setting))", percent: ((($mine | median) / ($its | median) - 1) * 100 | round),
-	    apart: (($mine | max) < ($its | min) or ($mine | min) > ($its | max)) }];
+	| { $variant, what: "\($all[0].workload | gsub(","; " ")) (\($all[0].setting))", percent: more($mine; $its), apart: apart($mine; $its) }];
 # How many of $n comparisons of $runs runs that do not differ are apart all the same, on average.
 def by_chance($n; $runs): reduce range(1; $runs + 1) as $i (2 * $n; . * $i / ($runs + $i)) | . * 10 | round / 10;
-def percent: if . > 0 then "+\(.) %" else "\(.) %" end;
 
 comparisons as $compared
 | "# powerpc's page table fragments: the proposal, the merged code, and what both forget

@@ -1,5 +1,5 @@
 # The measurements of one setting for plot.gp, tab-separated: the time of each workload but the mix, which ends by the clock.
-def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+include "stats";
 [.measured[] | select(.setting == $setting and (.workload | startswith("mix") | not))]
 | (reduce .[].variant as $v ([]; if index($v) then . else . + [$v] end)) as $variants
 | (reduce .[].workload as $w ([]; if index($w) then . else . + [$w] end)) as $workloads

@@ -309,7 +309,7 @@ plots() {
 	local setting variants out
 	setting=$(jq -r '[.measured[].setting] | (map(select(endswith("/2"))) + .)[0] // ""' "$RESULTS.json")
 	[ -n "$setting" ] || return 0
-	jq -r --arg setting "$setting" -f "$FRAG_DIR/plot.jq" "$RESULTS.json" >"$WORK/plot"
+	jq -r --arg setting "$setting" -L "$FRAG_DIR" -f "$FRAG_DIR/plot.jq" "$RESULTS.json" >"$WORK/plot"
 	variants=$((($(head -n 1 "$WORK/plot" | tr '\t' '\n' | wc -l) - 1) / 3))
 	for out in svg png; do
 		gnuplot -e "data='$WORK/plot'; out='$RESULTS.$out'; variants=$variants; what='ms ($setting: MMU/CPUs)'" "$FRAG_DIR/plot.gp"
@@ -318,7 +318,7 @@ plots() {
 
 # document: docs/powerpc-fragments.md and its plot.
 document() {
-	jq -r --rawfile tables "$WORK/tables" -f "$FRAG_DIR/document.jq" "$RESULTS.json" >"$WORK/document"
+	jq -r --rawfile tables "$WORK/tables" -L "$FRAG_DIR" -f "$FRAG_DIR/document.jq" "$RESULTS.json" >"$WORK/document"
 	cp "$WORK/document" "$ROOT/docs/powerpc-fragments.md"
 	cp "$RESULTS.svg" "$ROOT/docs/powerpc-fragments.svg"
 }
@@ -335,7 +335,7 @@ for part in $ALL_PARTS; do ! wanted $part || $part; done
 jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \
 	--slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" '{ $date, $qemu, runs: ($runs | tonumber), $judged, $measured }' \
 	>"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"
-jq -r -f "$FRAG_DIR/table.jq" "$RESULTS.json" | tee "$WORK/tables"
+jq -r -L "$FRAG_DIR" -f "$FRAG_DIR/table.jq" "$RESULTS.json" | tee "$WORK/tables"
 plots
 [ -z "$DOCS" ] || [ "$STATUS" != 0 ] || document
 exit "$STATUS"

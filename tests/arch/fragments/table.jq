@@ -1,5 +1,6 @@
 # The lab's results as Markdown: a table a setting, the variants of a workload under each other.
-def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+include "stats";
+
 def count($name): map(.counters[$name] // 0) | median;
 def ms: (. / 100 | round) / 10;
 # The kernel counts waits by the millisecond: their 99th percentile is rounded up, at times above the longest.
@@ -7,13 +8,11 @@ def p99: map([(.counters.wait_ms_p99 // 0) * 1000, .counters.wait_us_max // 0] |
 def waits: if count("rcu_queued") == 0 then "-" else "\(count("wait_us_avg") | ms) / \(p99 | ms) / \(count("wait_us_max") | ms)" end;
 def spread: "\(median | round) (\(min)-\(max))";
 
-# Runs of one variant beside those of merged: the ranges overlap, or they do not.
+# Runs of one variant beside those of merged.
 def against($merged):
 	if $merged == null then "-" else
 		map(.ms) as $mine | ($merged | map(.ms)) as $its
-		| if ($mine | max) < ($its | min) or ($mine | min) > ($its | max)
-		then "\((($mine | median) / ($its | median) - 1) * 100 | round | if . > 0 then "+\(.)" else . end) %"
-		else "within noise" end
+		| if apart($mine; $its) then more($mine; $its) | percent else "within noise" end
 	end;
 
 def row($merged):
