@@ -135,7 +135,7 @@ and lets it go. The bug is the same; it shows only when the page has become a pa
 In gdb, without a change to the kernel either: `make arch A=ppc64 LAB=fragments GDB=1` (P=merged-fixed for the mended one) stops the reader in the
 window, lets the other CPU run alone until it is back from `pte_frag_destroy()`, and shows the ptdesc before and after.
 
-The mend asks the Active flag in `pte_frag_destroy()` as `pte_fragment_free()` does (merged-fixed.patch, ready for upstream), or always
+The mend asks the Active flag in `pte_frag_destroy()` as `pte_fragment_free()` does (merged-fixed.patch, ready for upstream: `tests/host/patches.sh`), or always
 lets RCU free the page (always-rcu-fixed.patch). All workloads and the window in a kernel with PROVE_RCU, PAGE_POISONING, DEBUG_OBJECTS_RCU_HEAD,
 PAGE_TABLE_CHECK and MEMCG:
 
