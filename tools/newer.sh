@@ -100,7 +100,7 @@ uri=$(archive_uri)
 [ -n "$uri" ] || die "apt is not configured for a Debian archive here (a .../debian main): $* cannot be had"
 apt_root "$uri" "$SUITE"
 apt-get update >"$APT/log/update" 2>&1 || die "$SUITE: $(why "$APT/log/update"): check the network and try again"
-fetch "$@"
-unpack
+until_signalled fetch "$@"
+until_signalled unpack
 all_there "$@" || die "$*: not among what apt downloaded: see $APT/log/download"
 note "$*: ready in the cache ($(du -sm "$PREFIX" | cut -f1) MB)"

@@ -50,7 +50,7 @@ own_tree() {
 our_point() {
 	check_name "$P"
 	# Who edits build/linux waits for nothing that has to do with other points.
-	[ "$P" = work ] && [ -d "$TREE/.git" ] && [ -z "${SOURCE:-}" ] || "$UML_DIR/tree.sh"
+	[ "$P" = work ] && [ -d "$TREE/.git" ] && [ -z "${SOURCE:-}" ] || until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
 	if [ -n "${PATCHES:-}" ]; then
 		COMMIT=$(patched "$P" "$PATCHES") || exit
 		POINT=${UMLAB_POINT:-${COMMIT% *}} COMMIT=${COMMIT#* }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by the scripts in uml/: where things are, messages, locks, clean-up.
+# Shared by the scripts in uml/: where things are, messages, locks; signals.sh.
 # Sourced, not run. Exit codes of all of them: 0 done, 1 failed, 2 wrong usage,
 # 130/143 interrupted (what was half made is thrown away or resumed next time).
 
@@ -77,3 +77,5 @@ sha256_of() { sha256sum "$1" | cut -d' ' -f1; }
 
 # elapsed START: seconds since START (a value of $SECONDS).
 elapsed() { echo $((SECONDS - $1)); }
+
+. "$UML_DIR/signals.sh"

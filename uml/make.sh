@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-# make and ninja, watched: a log, progress, and an end when we are told to end. Sourced after lib.sh.
+# make and ninja, watched: a log and progress. Sourced after lib.sh.
 #
 # Uses MAKE_ARGS, what every make of this kernel is called with, LOG, the file that its words go to, and T0,
 # when the build began (a value of $SECONDS).
-
-# Ends make even when we are killed without a chance to do so. Only where there is setpriv
-# (util-linux): without it such a make works on, and whoever comes next waits for it.
-DIE_WITH_US=()
-! setpriv --pdeathsig TERM true 2>/dev/null || DIE_WITH_US=(setpriv --pdeathsig TERM)
 
 # use_ccache: how ccache knows an object again, wherever build/ is: by the list of what was included. To preprocess first costs
 # a fifth of a build, and where that would find what the list does not, after a change of the configuration, a
@@ -16,30 +11,6 @@ DIE_WITH_US=()
 use_ccache() {
 	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 	export CCACHE_SLOPPINESS=time_macros
-}
-
-# until_signalled COMMAND...: runs it in a process of its own, which a signal to us ends too, and then us.
-# Returns its status.
-until_signalled() {
-	local pid status=0 traps
-	traps=$(trap -p INT TERM HUP)
-	"$@" &
-	pid=$!
-	trap 'stop_make $pid 130' INT
-	trap 'stop_make $pid 143' TERM HUP
-	wait $pid || status=$?
-	trap - INT TERM HUP
-	eval "$traps"
-	return $status
-}
-
-# stop_make PID STATUS: ends the make PID and then ourselves.
-stop_make() {
-	trap '' INT TERM HUP
-	kill -TERM "$1" 2>/dev/null || true
-	wait "$1" || true
-	note "interrupted: the next run goes on from here"
-	exit "$2"
 }
 
 # what_failed: of a log of make's, the compiler's words as they are; else the lines that speak of an error.
@@ -79,8 +50,6 @@ meter() {
 	[ -n "${BEGAN_WITH-}" ] || total=$(cat "$2" 2>/dev/null || echo "$3")
 	[ -t 2 ] && step=1
 	while sleep 1 && kill -0 $$ 2>/dev/null; do
-		# A killed make ends the shell of its recipe, but not what that has started for $(...).
-		[ -z "${UMLAB_MAKE-}" ] || kill -0 "$UMLAB_MAKE" 2>/dev/null || { kill -TERM $$; return; }
 		i=$((i + 1))
 		[ $((i % step)) = 0 ] || continue
 		n=$(count_steps)

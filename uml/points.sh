@@ -67,7 +67,7 @@ row() {
 # list: the table, other people's trees and the disk use.
 list() {
 	local p d
-	"$UML_DIR/tree.sh"
+	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
 	echo "RCU  CONFIG_MMU_GATHER_RCU_TABLE_FREE and"
 	echo "PT   CONFIG_PT_RECLAIM, as UML's own Kconfig decides at that point"
 	printf '\n%-7s %-4s %-4s %-11s %s\n' POINT RCU PT KERNELS 'SUBJECT, and what it changes'
@@ -90,7 +90,7 @@ start() {
 	[ -n "$1" ] || usage "which point? try 'make point P=3'; 'make points' lists them"
 	check_name "$1"
 	[ "$1" != work ] || usage "work is the branch itself: give the point that it shall start from"
-	"$UML_DIR/tree.sh"
+	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
 	lock "$BUILD/.tree.lock" "build/linux is busy"
 	for b in rebase-merge rebase-apply MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD BISECT_LOG; do
 		[ ! -e "$TREE/.git/$b" ] ||

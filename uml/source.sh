@@ -153,7 +153,7 @@ unpack() {
 }
 
 case ${1-} in
---unpack) unpack "$2" "$3" ;;
+--unpack) until_signalled unpack "$2" "$3" ;;
 "")
 	if [ -n "${SOURCE:-}" ]; then
 		[ -f "$SOURCE" ] && [ -r "$SOURCE" ] || die "SOURCE: $SOURCE: no such file: give the path of a kernel tarball"
@@ -162,7 +162,7 @@ case ${1-} in
 	fi
 	mkdir -p "$PKG" 2>/dev/null || die "cannot write $PKG: set XDG_CACHE_HOME to a directory that you own"
 	lock "$CACHE/lock" "fetching the kernel source"
-	cached || fetch
+	cached || until_signalled fetch
 	;;
 *) usage "unknown argument: $1: run 'make source'" ;;
 esac

@@ -114,21 +114,26 @@ finish_import() {
 	mv "$GIT_TREE" "$TREE"
 }
 
+# make_tree: build/linux from nothing.
+make_tree() {
+	local file t0
+	file=$("$UML_DIR/source.sh") || exit 1
+	t0=$SECONDS
+	GIT_TREE=$TREE.tmp
+	import "$file"
+	tag_points
+	finish_import
+	unset GIT_TREE
+	note "build/linux is ready ($(elapsed $t0) s, $(du -sm "$TREE" | cut -f1) MB)"
+}
+
 mkdir -p "$BUILD"
 lock "$BUILD/.tree.lock" "build/linux is being made"
 if [ ! -d "$TREE/.git" ]; then
 	[ ! -e "$TREE" ] || die "$TREE exists and is not ours: move it away"
 	need_tools git xz tar
-	file=$("$UML_DIR/source.sh") || exit 1
-	t0=$SECONDS
-	GIT_TREE=$TREE.tmp
 	trap 'rm -rf "$TREE.tmp"' EXIT
-	import "$file"
-	tag_points
-	finish_import
-	trap - EXIT
-	unset GIT_TREE
-	note "build/linux is ready ($(elapsed $t0) s, $(du -sm "$TREE" | cut -f1) MB)"
+	until_signalled make_tree
 else
 	[ -z "${SOURCE:-}" ] || check_source "$SOURCE"
 	if [ "$(cat "$TREE/.git/umlab-key" 2>/dev/null)" != "$(patches_key)" ]; then

@@ -44,7 +44,8 @@ arch_point "$P"
 "$ROOT/tools/deps.sh" with gdb-multiarch && arch_packages || exit 125
 
 WORK=$(mktemp -d)
-trap 'end_qemu; rm -rf "$WORK"' EXIT
+trap 'stop_watching; end_qemu; rm -rf "$WORK"' EXIT
+watch
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" "$F" >"$WORK/kernel" || exit 125

@@ -30,7 +30,7 @@ arch_names() {
 # arch_packages: installs those of the architecture that is loaded.
 arch_packages() {
 	"$ROOT/tools/deps.sh" with jq ${NEWER:+patchelf} $PACKAGES || return
-	[ -z "$NEWER" ] || "$ROOT/tools/newer.sh" $NEWER
+	[ -z "$NEWER" ] || until_signalled "${DIE_WITH_US[@]}" "$ROOT/tools/newer.sh" $NEWER
 }
 
 # arch_point P: dies unless it is a point that other architectures have.

@@ -137,7 +137,8 @@ for NAME in "${WANTED[@]}"; do load_arch "$NAME"; done
 for P in $WANTED_POINTS; do arch_point "$P"; done
 JSON=() # of the kernels of this run
 WORK=$(mktemp -d)
-trap 'end_qemu; rm -rf "$WORK"' EXIT
+trap 'stop_watching; end_qemu; rm -rf "$WORK"' EXIT
+watch
 mkdir -p "$RESULTS"
 [ -n "$BUILD_ONLY" ] || row architecture point PT "chunk < table" "= table" "> table" bytes "batch fails" "... in munmap" "no memory" s ""
 for NAME in "${WANTED[@]}"; do

@@ -19,7 +19,8 @@ VARIANT=${1:-merged}
 [ $# -le 1 ] && variants | grep -x -- "$VARIANT" >/dev/null || usage "$*: give one variant: $(variants | paste -sd' ')"
 "$ROOT/tools/deps.sh" with gdb-multiarch $SUITE_PACKAGES && arch_packages || exit 125
 WORK=$(mktemp -d)
-trap 'end_qemu; rm -rf "$WORK"' EXIT
+trap 'stop_watching; end_qemu; rm -rf "$WORK"' EXIT
+watch
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 

@@ -57,7 +57,7 @@ for s in $SETTINGS; do
 done
 
 RACERS=() # processes with a qemu each
-trap '[ ${#RACERS[@]} = 0 ] || { kill "${RACERS[@]}" 2>/dev/null; wait; }; end_qemu; rm -rf "${WORK-}"' EXIT
+trap '[ ${#RACERS[@]} = 0 ] || { kill "${RACERS[@]}" 2>/dev/null; wait; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 STATUS=0
@@ -323,6 +323,7 @@ document() {
 	cp "$RESULTS.svg" "$ROOT/docs/powerpc-fragments.svg"
 }
 
+watch
 mkdir -p "$RESULTS"
 lock "$RESULTS/.lock" "the lab of page table fragments is in use"
 "$ROOT/tools/deps.sh" with $SUITE_PACKAGES gnuplot-nox && arch_packages || exit 125
