@@ -388,18 +388,29 @@ suite host long.sh <<'END'
 echo $$ > "$(dirname "$0")/../pid"
 sleep 1000 & wait
 END
-"$here/../run" --host "$dir/host" --guest "$dir/guest" --results "$dir/results" > "$dir/out" 2>&1 &
-runner=$!
-for _ in $(seq 100); do [ -s "$dir/pid" ] && break; sleep 0.05; done
-kill -TERM $runner
-wait $runner
-is "$?" 143 "SIGTERM ends tests/run"
-sleep 0.3
-pid=$(cat "$dir/pid")
-if kill -0 "$pid" 2> /dev/null || pgrep -P "$pid" > /dev/null; then
-	ok 1 "and the suites that ran" "process $pid is still there"
-	kill -KILL "$pid"
-else
-	ok 0 "and the suites that ran"
-fi
+# ended_by WHO: start it, end WHO, of $runner and $make; the suite's process must be gone.
+ended_by()
+{
+	local make runner pid
+
+	rm -f "$dir/pid"
+	sleep 1000 & make=$!
+	UMLAB_MAKE=$make "$here/../run" --host "$dir/host" --guest "$dir/guest" --results "$dir/results" > "$dir/out" 2>&1 &
+	runner=$!
+	for _ in $(seq 100); do [ -s "$dir/pid" ] && break; sleep 0.05; done
+	kill -$2 ${!1}
+	wait $runner
+	is "$?" 143 "$3 ends tests/run"
+	kill $make 2> /dev/null
+	sleep 0.3
+	pid=$(cat "$dir/pid")
+	if kill -0 "$pid" 2> /dev/null || pgrep -P "$pid" > /dev/null; then
+		ok 1 "... and the suites that ran" "process $pid is still there"
+		kill -KILL "$pid"
+	else
+		ok 0 "... and the suites that ran"
+	fi
+}
+ended_by runner TERM "SIGTERM"
+ended_by make KILL "the end of the make that called it"
 finish
