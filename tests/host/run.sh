@@ -395,6 +395,7 @@ ended_by()
 
 	rm -f "$dir/pid"
 	sleep 1000 & make=$!
+	disown $make
 	UMLAB_MAKE=$make "$here/../run" --host "$dir/host" --guest "$dir/guest" --results "$dir/results" > "$dir/out" 2>&1 &
 	runner=$!
 	for _ in $(seq 100); do [ -s "$dir/pid" ] && break; sleep 0.05; done
