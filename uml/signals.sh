@@ -53,14 +53,15 @@ until_signalled() {
 end_with() {
 	local all i
 	trap '' INT TERM HUP
-	all=$(descendants "$1")
-	kill -TERM "$1" $all 2>/dev/null || true
-	wait "$1" || true
+	all="$1 $(descendants "$1")"
+	kill -TERM $all 2>/dev/null || true
 	for ((i = 0; i < 100; i++)); do
-		kill -0 $all 2>/dev/null || break
+		# Any that is no zombie.
+		grep -qs '^State:[[:space:]]*[^ZX]' $(printf '/proc/%s/status ' $all) || break
 		sleep 0.1
 	done
-	[ $i -lt 100 ] || kill -KILL $all 2>/dev/null || true
+	kill -KILL $all 2>/dev/null || true
+	wait "$1" || true
 	[ -n "${UMLAB_BELOW-}" ] || note "interrupted: the next run goes on from here"
 	exit "$2"
 }

@@ -22,8 +22,28 @@ make_initrd() {
 			shift 2
 		done
 	} >"$out.list"
-	"$dir/usr/gen_init_cpio" "$out.list" >"$out.tmp" && mv "$out.tmp" "$out"
-	rm -f "$out.list"
+	"$dir/usr/gen_init_cpio" "$out.list" >"$out.tmp" && mv "$out.tmp" "$out" && rm -f "$out.list" ||
+		{ rm -f "$out.list" "$out.tmp"; return 1; }
+}
+
+# complaint LOG: the first line of the kernel's own there that says that something is wrong, if there is one: lockdep and page poisoning leave
+# no taint, and what RCU frees may be complained of when the program has ended. Lines of the programs (tap, umlab) may quote such.
+complaint() {
+	grep -avE 'tap\+?: |umlab: ' "$1" | grep -aE -m1 'WARNING: |BUG: |Oops|Kernel panic|turning off the locking correctness validator|Unable to handle|INFO: rcu|rcu: INFO|INFO: possible|INFO: task .* blocked|bad magic|ODEBUG: |refcount_t: |Bad page|pagealloc: (memory corruption|single bit error)' || true
+}
+
+# start_stub KERNEL_DIR INITRD CPUS LOG STUB [ARGUMENT...]: as start_qemu, but stopped before the first instruction, for a gdb that connects to
+# the socket STUB; in a session of its own: a Ctrl-C is gdb's. Status 125 where qemu could not be started, and why.
+start_stub() {
+	local log=$4 stub=$5 i
+	start_qemu "$1" "$2" "$3" "$log" setsid -S -gdb "unix:$stub,server=on,wait=off" -- "${@:6}"
+	for ((i = 0; i < 100; i++)); do
+		[ ! -S "$stub" ] || return 0
+		kill -0 "$QEMU_PID" 2>/dev/null || break
+		sleep 0.1
+	done
+	note "$TOOL: $NAME: ${QEMU[0]}: $(tail -n 1 "$log")"
+	return 125
 }
 
 # start_qemu KERNEL_DIR INITRD CPUS LOG [setsid] [OPTION...] -- [ARGUMENT...]: qemu in the background, as QEMU_PID, with

@@ -31,6 +31,8 @@ arch_packages || exit 125
 [ -z "$CROSS_COMPILE" ] || "$ROOT/tools/deps.sh" with cmake dpkg-dev $SUITE_PACKAGES || exit 125
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" "$NAME" "$P" ${F:+"$F"} >"$WORK/kernel" || exit 125
 KERNEL=$(tail -n 1 "$WORK/kernel")
 
@@ -59,12 +61,12 @@ fi
 HOST=$WORK/none
 if [ -n "$LAB" ]; then
 	# Built before, without the suites' limit of time.
-	[[ " $* " == *" --test "* ]] || "$ROOT/tests/arch/$LAB/run.sh" --build --parts "measure window checks kernel reclaim" --settings "hash/2 radix/2" || exit
+	[[ " $* " == *" --test "* ]] || until_signalled "${DIE_WITH_US[@]}" "$ROOT/tests/arch/$LAB/run.sh" --build --parts "measure window checks kernel reclaim" --settings "hash/2 radix/2" || exit
 	HOST=$ROOT/tests/arch/$LAB/suites
 fi
 mkdir "$WORK/suites"
 for suite in $SUITES; do ln -s "$BUILD/tests/guest/$suite" "$WORK/suites/$suite"; done
 MODES=native/1
 [ "$MAX_CPUS" = 1 ] || MODES="native/1 native/2"
-"$ROOT/tests/run" --host "$HOST" --guest "$WORK/suites" --umrun "$ROOT/tests/arch/qemurun" --results "$BUILD/results/arch-$NAME" \
+until_signalled "${DIE_WITH_US[@]}" "$ROOT/tests/run" --host "$HOST" --guest "$WORK/suites" --umrun "$ROOT/tests/arch/qemurun" --results "$BUILD/results/arch-$NAME" \
 	--modes "$MODES" --jobs "$(nproc)" --limit 600 "$@" "$P=$KERNEL"

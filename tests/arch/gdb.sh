@@ -57,17 +57,11 @@ export UMLAB_STUB=$WORK/stub UMLAB_CONSOLE=${SCRIPT:+$WORK/console} UMLAB_PMD_KB
 export UMLAB_COMM=init UMLAB_SCRIPTS=$ROOT/gdb-scripts
 mkdir -p "$LOGS"
 UMLAB_CONSOLE=${UMLAB_CONSOLE:-$LOGS/console-$NAME-$P}
-# In a session of its own: a Ctrl-C is gdb's.
-start_qemu "$KERNEL" "$WORK/initrd" "$CPUS" "$UMLAB_CONSOLE" setsid -S -gdb "unix:$UMLAB_STUB,server=on,wait=off" -- "umlab=$PARTS" "pmd_kb=$PMD_KB"
-for ((i = 0; i < 100; i++)); do
-	[ ! -S "$UMLAB_STUB" ] && kill -0 "$QEMU_PID" 2>/dev/null || break
-	sleep 0.1
-done
-[ -S "$UMLAB_STUB" ] || { note "arch: $NAME: ${QEMU[0]}: $(tail -n 1 "$UMLAB_CONSOLE")"; exit 125; }
+start_stub "$KERNEL" "$WORK/initrd" "$CPUS" "$UMLAB_CONSOLE" "$UMLAB_STUB" "umlab=$PARTS" "pmd_kb=$PMD_KB" || exit
 GDB=(gdb-multiarch -q -d "$(sed -n 's/^srcdir=//p' "$KERNEL/umlab.info")")
 status=0
 if [ -n "$SCRIPT" ]; then
-	"${DIE_WITH_US[@]}" "${GDB[@]}" -nx -batch -x "$SCRIPT" "$KERNEL/vmlinux" </dev/null || status=$?
+	until_signalled "${DIE_WITH_US[@]}" "${GDB[@]}" -nx -batch -x "$SCRIPT" "$KERNEL/vmlinux" </dev/null || status=$?
 else
 	note "$NAME $P: its console: ${UMLAB_CONSOLE#"$ROOT"/}"
 	trap '' INT

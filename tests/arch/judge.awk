@@ -23,11 +23,16 @@ match($0, /umlab: [a-z-]+( [a-z_]+=[^ ]*)*$/) {
 }
 
 # The first line of a report, and what it is about.
-/WARNING: |BUG: |Oops|Kernel panic|rcu: INFO: .*stall|Kernel unaligned access|Unable to handle kernel/ && !report {
-	report = $0
-	sub(/^\[[ 0-9.]*\] */, "", report)
+/WARNING: |BUG: |Oops|Kernel panic|rcu: INFO: .*stall|Kernel unaligned access|Unable to handle kernel|pagealloc: (memory corruption|single bit error)/ {
+	if (/__call_rcu_common/ && /WARNING/)
+		in_rcu = 1
+	else
+		other = 1
+	if (!report) {
+		report = $0
+		sub(/^\[[ 0-9.]*\] */, "", report)
+	}
 }
-/__call_rcu_common/ && /WARNING/ { in_rcu = 1 }
 
 # Who called, innermost first; of the first report.
 report && !traced && /Call Trace:/ { tracing = 1; next }
@@ -95,7 +100,7 @@ END {
 	else if (!ended)
 		verdict["log"] = begun ? "ended-early" : "no-begin"
 	else if ((tainted || report) && verdict[part] == "silent")
-		verdict[part] = in_rcu ? "warns" : "tainted-" (tainted + 0)
+		verdict[part] = in_rcu && !other ? "warns" : "tainted-" (tainted + 0)
 	else if (tainted || report)
 		verdict["log"] = "tainted-" (tainted + 0)
 	for (v in verdict) {

@@ -21,6 +21,9 @@
 # The host tests have architectures of their own.
 ARCH_DIR=${UMLAB_ARCH_DIR:-$ROOT/tests/arch}
 
+# The user's own, without what one architecture's programs are taken from.
+ARCH_PATH=$PATH
+
 # arch_names: all of them.
 arch_names() {
 	local d
@@ -42,6 +45,7 @@ arch_point() {
 # load_arch NAME: sets NAME and what its file says.
 load_arch() {
 	[ -n "$1" ] && [ -f "$ARCH_DIR/$1/arch" ] || usage "A=$1: no such architecture: one of: $(arch_names | paste -sd' ')"
+	PATH=$ARCH_PATH
 	NAME=$1 USER_COMPILER= USER_OBJECTS= NEWER= PACKAGES= PATCHES= MAKE_MORE=() GOALS= QEMU=() MAX_CPUS=1 SUITES= SUITE_PACKAGES= LAB= PAGE_KB=4
 	. "$ARCH_DIR/$1/arch"
 	USER_COMPILER=${USER_COMPILER:-$COMPILER}

@@ -34,7 +34,7 @@ build() {
 		[ -f prefix/lib/libcheck.a ] && [ -f prefix/include/check.h ]
 }
 note "building Check for $NAME"
-(build) >"$APT/log/build" 2>&1 || die "Check does not compile for $NAME: $(tail -n 1 "$APT/log/build"): see $APT/log/build"
+until_signalled build >"$APT/log/build" 2>&1 || die "Check does not compile for $NAME: $(tail -n 1 "$APT/log/build"): see $APT/log/build"
 rm -rf "$PREFIX"
 mv "$work/prefix" "$PREFIX"
 echo "$PREFIX"

@@ -48,24 +48,31 @@ mutants() {
 # try PATCH TEST FLAVOUR TIMES: runs TEST in that kernel, without a bug where PATCH is empty; a race TIMES as long. Status 0 when it passed, 1 when it failed
 # (MESSAGE: how), 2 when it could not be run.
 try() {
-	local by=$2 options=(--flavour "$3") log tap=$BUILD/results/arch-$NAME/check.tap status=0
+	local by=$2 options=(--flavour "$3") tap=$RESULTS/run/check.tap log status=0
 	case $by in
-	"gdb: "*) by=${by#gdb: } options=(--gdb "${options[@]}") tap=$BUILD/results/arch-gdb-$NAME/check.tap ;;
+	"gdb: "*) by=${by#gdb: } options=(--gdb "${options[@]}") ;;
 	*) options+=(--modes "native/$MAX_CPUS") ;;
 	esac
 	log=$RESULTS/$3-$(tr -c 'a-z0-9\n' - <<<"$by")${1:+-$(basename "$1" .patch)}
 	rm -f "$tap"
-	RACE_TIMES=$4 MUTANT=$1 "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --test "$by" >"$log" 2>&1 </dev/null || status=$?
+	RACE_TIMES=$4 MUTANT=$1 until_signalled "${DIE_WITH_US[@]}" "$ROOT/tests/arch/check.sh" "$NAME" "${P:-fixed}" "${options[@]}" --results "$RESULTS/run" --test "$by" \
+		>"$log" 2>&1 </dev/null || status=$?
 	[ $status != 0 ] || return 0
 	[ $status -lt 128 ] || exit $status
 	MESSAGE=$(sed -n '/^not ok/ { n; s/^# *//p; q }' "$tap" 2>/dev/null | cut -c1-160)
-	case $MESSAGE in "qemurun: 125 "* | "printed no TAP"* | "could not be started"*) note "mutants-arch: $by: $MESSAGE: see $log"; return 2 ;; esac
+	# As in tests/mutants.sh: a runner that failed is no catch, and neither is a session of gdb's that did not come to its end.
+	case $MESSAGE in "umrun: 125 "* | "printed no TAP"* | "could not be started"* | "killed by signal "*) note "mutants-arch: $by: $MESSAGE: see $log"; return 2 ;; esac
+	case $2/$MESSAGE in "gdb: "*/"no end within"* | "gdb: "*/"bailed out:"*) note "mutants-arch: $by: $MESSAGE: see $log"; return 2 ;; esac
 	[ $status = 1 ] && grep -q '^not ok' "$tap" 2>/dev/null && return 1
 	note "mutants-arch: $(tail -n 1 "$log")"
 	return 2
 }
 
 mkdir -p "$RESULTS"
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+watch
+lock "$RESULTS/.lock" "mutants of $NAME are being tried"
 mapfile -t FILES < <(mutants)
 [ ${#FILES[@]} -gt 0 ] || usage "${WANTED[*]}: no such mutant of $NAME in uml/patches/mutants/split-locks"
 STATUS=0 CONTROLS=()

@@ -29,6 +29,7 @@ is "$(inject 5 0 | console | judge inject-madvise)" 'failed_inject-madvise 5 inj
 is "$(inject 0 0 | console | judge inject-madvise)" 'failed_inject-madvise 0 inject-madvise=not-hit vmpte_inject-madvise 1088->64' "no allocation failed: that shows nothing"
 warning='[    3.0] WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common.constprop.0+0x1d0/0x3c0, CPU#0: init/1'
 like "$({ echo "$warning"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=warns report WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common' "the WARN_ON_ONCE, and its text"
+like "$({ echo "$warning"; inject 5 512; echo "[ 4.0] BUG: Bad page state in process init"; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "... with another complaint behind it"
 like "$({ echo "[ 1.0] WARNING: mm/x.c:1 at other+0x1/0x2"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "another warning is not that one"
 like "$(inject 5 0 1088 | console | PT=y judge inject-madvise)" 'inject-madvise=kept-its-tables' "tables that stay where they should go"
 like "$(inject 5 0 1088 | console | judge inject-madvise)" 'inject-madvise=silent' "... and where they should not"
@@ -84,6 +85,7 @@ echo "$good" > "$dir/behave"
 arch_run --points series fake
 is "$STATUS" 0 "all as expected: 0"
 like "$OUT" '^fake +series .* as expected$' "and a row that says so"
+cp "$dir/results/fake-series.json" "$dir/results/other-v3.json"
 is "$(jq -r '.kernels[0] | "\(.as_expected) \(.observed.whole) \(.figures.vmpte_above)"' "$dir/results.json")" "true freed 24->24" "arch.json has what was seen"
 echo "${good/after=24/after=9000}" > "$dir/behave"
 arch_run --points series fake
@@ -105,6 +107,27 @@ like "$OUT" 'no such machine' "in its own words"
 arch_run --points 5 fake
 is "$STATUS" 125 "a kernel that does not build: 125"
 like "$OUT" 'error: x' "with the compiler's words"
+is "$(jq '.kernels | length' "$dir/results.json")" 2 "... which keeps what was found of others"
+printf '#!/bin/sh\nexit 1\n' > "$dir/kernel/usr/gen_init_cpio"
+echo "$good" > "$dir/behave"
+arch_run --points series fake
+is "$STATUS" 125 "a program that cannot be packed: 125"
+printf '#!/bin/sh\n' > "$dir/kernel/usr/gen_init_cpio"
+# With base in the same run: more allocations fail where tables go, too.
+cp "$dir/qemu" "$dir/qemu.saved" && cp "$fake/kernel.sh" "$dir/kernel.saved"
+sed -i '2i echo "pt_reclaim=$([ "$2" = base ] && echo n || echo y)" > "'"$dir"'/kernel/umlab.info"' "$fake/kernel.sh"
+sed -i 's/^\*" umlab=tables,contents "\*).*/*) . '"${dir//\//\\/}"'\/behave ;;/' "$dir/qemu"
+printf 'fake base pt_reclaim=n inject-madvise=silent\nfake series pt_reclaim=y inject-madvise=silent\n' > "$fake/expect.txt"
+for failed in "7 9 0" "7 7 1"; do
+	read -r at_base at_series want <<< "$failed"
+	echo 'echo "umlab: begin page=4 pmd=2048 tainted=0"; case $* in *inject*) echo "umlab: inject-madvise failed=$(grep -q =n "'"$dir"'/kernel/umlab.info" && echo '"$at_base || echo $at_series"') vmpte_before=2072 vmpte_after=24 tainted=0" ;; esac; echo "umlab: end"' > "$dir/behave"
+	arch_run --points "base series" fake
+	is "$STATUS" "$want" "$at_base allocations fail at base, $at_series at series: $want"
+done
+like "$OUT" 'more failed allocations than at base \(7\) expected: 7' "... and why"
+mv "$dir/qemu.saved" "$dir/qemu" && mv "$dir/kernel.saved" "$fake/kernel.sh"
+printf 'fake series pt_reclaim=y below=kept whole=freed\nfake 5 pt_reclaim=y\n' > "$fake/expect.txt"
+printf 'pt_reclaim=y\n' > "$dir/kernel/umlab.info"
 arch_run --points series nonesuch
 is "$STATUS" 2 "an architecture that there is not: 2"
 like "$OUT" 'one of: fake' "and which there are"
@@ -131,6 +154,7 @@ for signal in INT TERM KILL; do
 	UMLAB_ARCH_DIR=$fake env --default-signal=INT "$top/tests/arch/run.sh" --results "$dir/results" --points series fake > /dev/null 2>&1 < /dev/null &
 	pid=$!
 	for ((i = 0; i < 100; i++)); do [ ! -s "$dir/pid" ] || break; sleep 0.1; done
+	[ -s "$dir/pid" ]; ok $? "SIG$signal: qemu runs"
 	kill -$signal $pid
 	wait $pid 2> /dev/null
 	status=$?
@@ -164,6 +188,15 @@ is "$STATUS" 1 "a suite that fails: its status"
 { echo 'echo "[ 1.0] BUG: non-zero pgtables_bytes on freeing mm: 4096"'; end 0 0; } > "$dir/behave"
 suite_run 20
 like "$STATUS $ERR" '^126 .*non-zero pgtables_bytes' "a complaint that leaves no taint: 126"
+{ echo 'echo "[ 1.0] WARNING: possible circular locking dependency detected"'; end 0 0; } > "$dir/behave"
+suite_run 20
+like "$STATUS $ERR" '^126 .*possible circular' "... of lockdep's"
+{ echo 'printf "[ 1.0] umlab: status=0 tainted=0\n[ 1.1] pagealloc: memory corruption\n[ 1.2] umlab: end\n"; sleep 50'; } > "$dir/behave"
+suite_run 20
+like "$STATUS $ERR" '^126 .*memory corruption' "a complaint behind the suite's end: 126"
+{ echo 'echo "[ 1.0] tap: # WARNING: not the kernel"'; end 0 0; } > "$dir/behave"
+suite_run 20
+is "$STATUS" 0 "the same words in a suite's mouth are none"
 end 0 512 > "$dir/behave"
 suite_run 20
 like "$STATUS $ERR" '^126 .*complained \(tainted=512\)' "a kernel that complained: 126"

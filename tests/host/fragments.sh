@@ -11,7 +11,7 @@ dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 
 # in_lab COMMAND...: with what the lab's scripts share.
-in_lab() { bash -c '. "$0/uml/lib.sh"; . "$UML_DIR/git.sh"; . "$UML_DIR/make.sh"; . "$ROOT/tests/arch/lib.sh"; load_arch ppc64; . "$ROOT/tests/arch/fragments/lib.sh"; "$@"' "$top" "$@"; }
+in_lab() { bash -c '. "$0/uml/lib.sh"; . "$UML_DIR/git.sh"; . "$UML_DIR/make.sh"; . "$ROOT/tests/arch/lib.sh"; load_arch ppc64; . "$ROOT/tests/arch/boot.sh"; . "$ROOT/tests/arch/fragments/lib.sh"; "$@"' "$top" "$@"; }
 
 # ---- data ----
 is "$(in_lab variants | paste -sd' ')" "merged always-rcu merged-fixed always-rcu-fixed" "the variants"

@@ -26,7 +26,7 @@ trap 'exit 143' TERM HUP
 
 # build_locked: for as long as another run of the lab builds, it waits.
 build_locked() {
-	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
+	lab_begin
 	lab_workloads && lab_kernel "$VARIANT" debug "" || exit 125
 }
 until_signalled build_locked || exit
@@ -38,12 +38,7 @@ CONSOLE_LOG=$LOGS/console-fragments-$VARIANT
 export UMLAB_STUB=$WORK/stub UMLAB_SCRIPTS=$ROOT/gdb-scripts
 QEMU+=(-cpu "$CPU")
 # Two CPUs, of which gdb runs one alone.
-start_qemu "$KERNEL" "$WORK/initrd" 2 "$CONSOLE_LOG" setsid -S -gdb "unix:$UMLAB_STUB,server=on,wait=off" --
-for ((i = 0; i < 100; i++)); do
-	[ ! -S "$UMLAB_STUB" ] && kill -0 "$QEMU_PID" 2>/dev/null || break
-	sleep 0.1
-done
-[ -S "$UMLAB_STUB" ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$CONSOLE_LOG")"; exit 125; }
+start_stub "$KERNEL" "$WORK/initrd" 2 "$CONSOLE_LOG" "$UMLAB_STUB" || exit
 status=0
 until_signalled timeout --foreground 200 "${DIE_WITH_US[@]}" gdb-multiarch -q -nx -batch -x "$ROOT/tests/arch/fragments/window.py" "$KERNEL/vmlinux" </dev/null || status=$?
 exit "$status"

@@ -42,13 +42,19 @@ kind() {
 	esac
 }
 
+# lab_begin: the source's points as they are now; and where another run of the lab builds, its end is waited for.
+lab_begin() {
+	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
+	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
+}
+
 # lab_key FLAVOUR PATCH...: a hash of all that the kernel is made from.
 lab_key() {
 	local f part
 	{
 		echo "$1"
 		for f in "${@:2}"; do sed '1,/^---$/d' "$FRAG_PATCHES/$f.patch"; done
-		for part in ${1//+/ }; do cat "$ARCH_DIR/$part.config" "$ARCH_DIR/ppc64/$part".{config,append} 2>/dev/null || true; done
+		for part in ${1//+/ }; do cat "$ARCH_DIR/$part.config" "$ARCH_DIR/ppc64/$part".{config,append} "$UML_DIR/configs/$part.cflags" 2>/dev/null || true; done
 		cat "$ARCH_DIR/common.config" "$ARCH_DIR/kernel.sh" "$ARCH_DIR/boot.sh" "$ARCH_DIR"/guest/{suite.c,workload.c,guest.h} "$ARCH_DIR"/ppc64/{arch,config}
 		point_commit series
 		"$COMPILER" --version
@@ -132,11 +138,6 @@ lab_qemu() {
 	tr -d '\r' <"$log.raw" >"$log"
 	rm -f "$log.raw"
 	return $status
-}
-
-# complaint LOG: the first line of the kernel's own that says that something is wrong, if there is one.
-complaint() {
-	grep -aE -m1 'WARNING: |BUG: |Oops|Kernel panic|turning off the locking correctness validator|Unable to handle|INFO: rcu|rcu: INFO|INFO: possible|INFO: task .* blocked|watchdog: |bad magic|ODEBUG: |refcount_t: |Bad page' "$1" || true
 }
 
 # results_of LOG VARIANT SETTING RUN: what the workloads have printed there, a JSON line each.

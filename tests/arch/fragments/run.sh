@@ -57,7 +57,7 @@ for s in $SETTINGS; do
 done
 
 RACERS=() # processes with a qemu each
-trap '[ ${#RACERS[@]} = 0 ] || { kill "${RACERS[@]}" 2>/dev/null; wait; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
+trap '[ ${#RACERS[@]} = 0 ] || { kill "${RACERS[@]}" 2>/dev/null; wait "${RACERS[@]}"; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 STATUS=0
@@ -105,9 +105,8 @@ build_all() {
 	! wanted reclaim || lab_kernel always-rcu-fixed reclaim "" || exit 125
 }
 
-# For as long as another run of the lab builds, it waits.
 build_locked() {
-	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
+	lab_begin
 	lab_workloads || exit 125
 	build_all
 }
