@@ -35,7 +35,7 @@ mmu hash
 lab_initrd "$WORK" "window 1"
 mkdir -p "$LOGS"
 CONSOLE_LOG=$LOGS/console-fragments-$VARIANT
-export UMLAB_STUB=$WORK/stub UMLAB_SCRIPTS=$ROOT/gdb-scripts
+export UMLAB_STUB=$WORK/stub UMLAB_SCRIPTS=$ROOT/gdb-scripts UMLAB_PMD_KB=$AREA_KB UMLAB_PAGE_KB=$PAGE_KB
 QEMU+=(-cpu "$CPU")
 # Two CPUs, of which gdb runs one alone.
 start_stub "$KERNEL" "$WORK/initrd" 2 "$CONSOLE_LOG" "$UMLAB_STUB" || exit

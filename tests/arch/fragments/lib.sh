@@ -44,7 +44,7 @@ kind() {
 
 # lab_begin: the source's points as they are now; and where another run of the lab builds, its end is waited for.
 lab_begin() {
-	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh"
+	until_signalled "${DIE_WITH_US[@]}" "$UML_DIR/tree.sh" || exit
 	lock "$FRAG_BUILD/.lock" "kernels of the lab are being built"
 }
 

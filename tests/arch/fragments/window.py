@@ -2,9 +2,8 @@
 """The window of pte_frag_destroy(), held open by gdb: one CPU stands between the PMD and the lock of its table, and the
 other one goes on to collapse the file and to end the process whose table it is.
 
-gdb.sh starts it, on a kernel without any change, with the workload "window". Environment: UMLAB_STUB, qemu's stub;
-UMLAB_SCRIPTS, gdb-scripts. Says at each step what it does and what the page is then; the last line is
-"window: freed under the reader" or "window: kept for the reader".
+gdb.sh starts it, on a kernel without any change, with the workload "window". Environment: that of ../gdb.sh. Says at
+each step what it does and what the page is then; the last line is "window: freed under the reader" or "window: kept for the reader".
 """
 
 import os
@@ -12,32 +11,16 @@ import sys
 
 import gdb
 
-sys.path.insert(0, os.environ["UMLAB_SCRIPTS"])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../gdb"))
 
-import umlab  # noqa: E402,F401 pylint: disable=wrong-import-position,unused-import
+from qemu import Stop, connect, go  # noqa: E402 pylint: disable=wrong-import-position
 from umlab import lists, page, sched  # noqa: E402 pylint: disable=wrong-import-position
 
 
-class Stop(gdb.Breakpoint):
-    """A breakpoint at @where (str) that stops where @wanted, a function, says so."""
-
-    def __init__(self, where, wanted):
-        super().__init__(where, internal=True)
-        self._wanted, self.reached = wanted, False
-
-    def stop(self):
-        """gdb asks whether to stop here."""
-        self.reached = bool(self._wanted())
-        return self.reached
-
-
-def go(where, wanted):
-    """Let the kernel run to @where (str) where @wanted, a function, says so; ends if it stopped elsewhere."""
+def run_to(where, wanted=None):
+    """Let the kernel run to @where (str), and there until @wanted, a function, says so."""
     stop = Stop(where, wanted)
-    gdb.execute("continue", to_string=True)
-    if not stop.reached:
-        print(f"window: {where}: not reached: the kernel stopped in {gdb.newest_frame().name()}: look at the console")
-        gdb.execute("quit 1")
+    go(stop)
     stop.delete()
 
 
@@ -76,8 +59,8 @@ def show(when, ptdesc):
 
 def hold_reader():
     """Run to where the reader has read the PMD and is about to take the lock; returns its ptdesc (gdb.Value)."""
-    go("pte_offset_map_lock", looks_at_another)
-    go("_raw_spin_lock", lambda: is_reader() and caller() == "pte_offset_map_lock")
+    run_to("pte_offset_map_lock", looks_at_another)
+    run_to("_raw_spin_lock", lambda: is_reader() and caller() == "pte_offset_map_lock")
     kind = gdb.lookup_type("struct ptdesc")
     return gdb.Value(number("lock") - lists.offset_of(kind, "ptl")).cast(kind.pointer())
 
@@ -89,14 +72,14 @@ def end_of_victim(ptdesc):
     other.switch()
     gdb.execute("set scheduler-locking on")
     first = int(ptdesc)
-    go("pte_frag_destroy", lambda: int(page.pfn_to_page(page.virt_to_phys(number("pte_frag")) // page.size())) == first)
+    run_to("pte_frag_destroy", lambda: int(page.pfn_to_page(page.virt_to_phys(number("pte_frag")) // page.size())) == first)
     show("CPU 0, exit_mmap(): the victim's last page of fragments is given up:", ptdesc)
     back = gdb.newest_frame().older().pc()
-    go(f"*{back:#x}", lambda: True)
+    run_to(f"*{back:#x}")
 
 
 gdb.execute("set pagination off")
-gdb.execute(f"target remote {os.environ['UMLAB_STUB']}", to_string=True)
+connect()
 PTDESC = hold_reader()
 READER = gdb.selected_thread()
 show("CPU 1, the reader: has read the PMD in pte_offset_map_lock(), is about to take the lock in this ptdesc:", PTDESC)
