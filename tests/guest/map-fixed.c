@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 
 #include "lib/ops.h"
 
@@ -177,9 +178,9 @@ START_TEST(other_offset_of_the_same_file)
 	fill(twin, 2 * len, 1);
 	expect_filled_from(map, twin, len, 1);
 	expect_tables(start, 3);
-	map_at(map, len, MAP_SHARED, fd, 7 * PAGE);
+	map_at(map, len, MAP_SHARED, fd, 7 * SHMLBA);
 	expect_tables(start, 2);
-	expect_filled_from(map, twin + 7 * PAGE, len, 1);
+	expect_filled_from(map, twin + 7 * SHMLBA, len, 1);
 }
 END_TEST
 

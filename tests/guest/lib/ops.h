@@ -14,13 +14,15 @@
 
 /* ---- places outside of the arena ---- */
 
-#define PMD_TABLE_SPAN	(1UL << 30)	/* what one PMD table maps (PUD_SIZE) */
-#define PUD_TABLE_SPAN	(1UL << 39)	/* what one PUD table maps (PGDIR_SIZE) */
+/* What one PMD table maps (PUD_SIZE), and one PUD table (PGDIR_SIZE): each fills a page. 1 GiB and 512 GiB on UML. */
+#define PMD_TABLE_SPAN	(TABLE_SPAN * (PAGE / 8))
+#define PUD_TABLE_SPAN	(PMD_TABLE_SPAN * (PAGE / 8))
 
 /*
- * A piece of address space of `puds` * 512 GiB at a 512 GiB boundary with
+ * A piece of address space of `puds` PUD tables, at a boundary of one, with
  * nothing mapped and no table of any level in it (the two boundaries lie in
- * entries of the top level that nothing else uses). For MAP_FIXED.
+ * entries of the top level that nothing else uses). For MAP_FIXED. NULL, and the
+ * test skipped, where the address space has no such piece.
  */
 char *space_take(size_t puds);
 
