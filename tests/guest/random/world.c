@@ -114,10 +114,8 @@ void world_open(struct world *w, const struct plan *plan, struct outcome *out)
 	w->out = out;
 	for (unsigned int i = 0; i < plan->regions; i++)
 		open_region(w, i);
-	for (unsigned int i = 0; i < plan->threads; i++) {
+	for (unsigned int i = 0; i < plan->threads; i++)
 		w->scratch[i] = arena_take(1);
-		munmap(w->scratch[i], TABLE_SPAN);
-	}
 	w->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	w->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	w->disk = plan_swaps(plan) ? -1 : open(SWAP_DISK, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -138,6 +136,9 @@ void world_baseline(struct world *w)
 	FILE *maps = fopen("/proc/self/maps", "re");
 
 	require(maps, "/proc/self/maps: %s", strerror(errno));
+	/* Not before: where mmap() looks for room from below the threads' stacks would lie there. */
+	for (unsigned int i = 0; i < w->plan->threads; i++)
+		munmap(w->scratch[i], TABLE_SPAN);
 	/*
 	 * What else the process maps has all its tables from here on: only the
 	 * world's come and go. (The world's own mappings are in the arena.)
