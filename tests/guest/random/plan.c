@@ -28,7 +28,8 @@ static bool one_in(uint32_t n)
 
 static void make_region(struct region_plan *r, unsigned int threads, bool large, bool storm)
 {
-	static const uint8_t shifts[] = { 0, 2, 4, 6, 9 };
+	/* The last one: a whole table. */
+	static const uint8_t shifts[] = { 0, 2, 4, 6, __builtin_ctzl(TABLE_PAGES) };
 
 	r->kind = large ? ANON : (uint8_t)any(3);
 	r->tables = large ? TABLES_LARGE : (uint8_t)(1 + any(storm ? 2 : 4));
