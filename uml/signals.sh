@@ -13,9 +13,14 @@ watch() {
 	WATCHER=$!
 }
 look_on() {
+	local fd
 	trap - EXIT INT TERM HUP
-	let_go_of_locks
 	exec >/dev/null 2>&1
+	# Locks, also those of who has called us: a sleep may outlive us for a second.
+	for fd in /proc/$BASHPID/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || [ "$fd" = 255 ] || exec {fd}>&-
+	done
 	while sleep 1; do
 		kill -0 $$ || { [ $# = 0 ] || kill -TERM "$1" $(descendants "$1"); return; }
 		[ -z "${UMLAB_MAKE-}" ] || kill -0 "$UMLAB_MAKE" || { kill -TERM $$; return; }

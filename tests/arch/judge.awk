@@ -26,7 +26,7 @@ match($0, /umlab: [a-z-]+( [a-z_]+=[^ ]*)*$/) {
 /WARNING: |BUG: |Oops|Kernel panic|rcu: INFO: .*stall|Kernel unaligned access|Unable to handle kernel|pagealloc: (memory corruption|single bit error)/ {
 	if (/__call_rcu_common/ && /WARNING/)
 		in_rcu = 1
-	else
+	else if (!/Kernel unaligned access/) # what such an rcu_head leads to on sparc64
 		other = 1
 	if (!report) {
 		report = $0

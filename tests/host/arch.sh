@@ -29,6 +29,7 @@ is "$(inject 5 0 | console | judge inject-madvise)" 'failed_inject-madvise 5 inj
 is "$(inject 0 0 | console | judge inject-madvise)" 'failed_inject-madvise 0 inject-madvise=not-hit vmpte_inject-madvise 1088->64' "no allocation failed: that shows nothing"
 warning='[    3.0] WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common.constprop.0+0x1d0/0x3c0, CPU#0: init/1'
 like "$({ echo "$warning"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=warns report WARNING: kernel/rcu/tree.c:3116 at __call_rcu_common' "the WARN_ON_ONCE, and its text"
+like "$({ echo "$warning"; echo "Kernel unaligned access at TPC[4cef6c] __call_rcu_common"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=warns' "... and the unaligned accesses to that rcu_head"
 like "$({ echo "$warning"; inject 5 512; echo "[ 4.0] BUG: Bad page state in process init"; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "... with another complaint behind it"
 like "$({ echo "[ 1.0] WARNING: mm/x.c:1 at other+0x1/0x2"; inject 5 512; } | console | judge inject-madvise)" 'inject-madvise=tainted-512' "another warning is not that one"
 like "$(inject 5 0 1088 | console | PT=y judge inject-madvise)" 'inject-madvise=kept-its-tables' "tables that stay where they should go"
