@@ -147,13 +147,22 @@ class Facts:
 
 def finish():
     """End the kernel, print the plan and end gdb: status 1 if a test failed."""
+    _end(f"1..{_count}", 1 if _failed else 0)
+
+
+def skip_all(reason):
+    """The same, where no test of the suite has a meaning: @reason (str) says why."""
+    _end(f"1..0 # SKIP {reason}", 0)
+
+
+def _end(plan, status):
     for stop in gdb.breakpoints():
         stop.delete()
-    print(f"1..{_count}")
+    print(plan)
     sys.stdout.flush()
     if gdb.selected_inferior().pid:
         try:
             gdb.execute("kill", to_string=True)
         except gdb.error:
             pass  # a stub that ends at once
-    gdb.execute(f"quit {1 if _failed else 0}")
+    gdb.execute(f"quit {status}")

@@ -156,7 +156,9 @@ finish.enabled = False
 if RECLAIMS:
     hand_over()
 else:
-    go(Stop("tlb_batch_pages_flush", in_pid_1))
+    flush = Stop("tlb_batch_pages_flush", in_pid_1)
+    go(flush)
+    flush.delete()
 lib.equal("VmPTE is less by a table", before - mm.pgtables_bytes(SPACE.mm), int(RECLAIMS) * machine().ENTRY * (TABLE // PAGE))
 lib.like("the page is gone", f"pt-walk {middle:#x}", "-> no pte table" if RECLAIMS else r"^pte\[0\] .*none")
 waiting = rcu.waiting_tables()
