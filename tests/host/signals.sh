@@ -13,6 +13,7 @@ long=99$$.5 # seconds that nobody else sleeps
 mkdir "$dir/uml"
 cp "$top"/uml/{lib,signals}.sh "$dir/uml"
 cat >"$dir/uml/inner.sh" <<END
+echo \$\$ >"$dir/inner"
 . "$dir/uml/lib.sh"
 both() { sleep $long | cat; }
 until_signalled both
@@ -28,6 +29,7 @@ left() { pgrep -cf "^sleep $long\$"; }
 within() { local i; for ((i = 0; i < $1 * 10; i++)); do "${@:2}" && return; sleep 0.1; done; return 1; }
 sleeps() { [ "$(left)" = 1 ]; }
 gone() { [ "$(left)" = 0 ]; }
+ended() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$PID/status"; }
 
 # start: the script, in a session of its own; PID, and its make's, MAKE_PID.
 start()
@@ -41,6 +43,7 @@ start()
 finish_of()
 {
 	local status=0 t=$SECONDS
+	within 15 ended || kill -KILL -- "-$PID"
 	wait "$PID" 2>/dev/null || status=$?
 	is "$status" "$1" "$2: its exit status"
 	ok $((SECONDS - t > 6)) "$2: it ends at once" "after $((SECONDS - t)) s"
@@ -55,7 +58,7 @@ for sig in TERM HUP; do
 done
 start; kill -INT -- "-$PID"; finish_of 130 "Ctrl-C"
 start; kill -KILL "$PID"; finish_of 137 "SIGKILL"
-start; pkill -o -KILL -f "^bash $dir/uml/inner.sh"; finish_of 137 "SIGKILL of one below"
+start; kill -KILL "$(cat "$dir/inner")"; finish_of 137 "SIGKILL of one below"
 start; kill -KILL "$MAKE_PID"; finish_of 143 "a make that is killed"
 is "$(cat "$dir/ended" 2>/dev/null)" ended "a make that is killed: it cleans up"
 finish
