@@ -45,7 +45,7 @@ start_meter() {
 meter() {
 	local total n t eta step=20 i=0
 	trap - EXIT
-	let_go_of_locks
+	let_go_of_all
 	total=
 	[ -n "${BEGAN_WITH-}" ] || total=$(cat "$2" 2>/dev/null || echo "$3")
 	[ -t 2 ] && step=1
@@ -63,8 +63,6 @@ meter() {
 # stop_meter: ends meter and clears its line.
 stop_meter() {
 	[ -n "${METER-}" ] || return 0
-	kill "$METER" 2>/dev/null || true # its sleep ends within a second
-	wait "$METER" 2>/dev/null || true
-	METER=
+	stop_helper METER
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 }

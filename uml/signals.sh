@@ -13,27 +13,35 @@ watch() {
 	WATCHER=$!
 }
 look_on() {
-	local fd
 	trap - EXIT INT TERM HUP
 	exec >/dev/null 2>&1
-	# Locks, also those of who has called us: a sleep may outlive us for a second.
-	for fd in /proc/$BASHPID/fd/*; do
-		fd=${fd##*/}
-		[ "$fd" -le 2 ] || [ "$fd" = 255 ] || exec {fd}>&-
-	done
+	let_go_of_all
 	while sleep 1; do
 		kill -0 $$ || { [ $# = 0 ] || kill -TERM "$1" $(descendants "$1"); return; }
 		[ -z "${UMLAB_MAKE-}" ] || kill -0 "$UMLAB_MAKE" || { kill -TERM $$; return; }
 	done
 }
 
-# stop_watching: the end of it.
-stop_watching() {
-	[ -n "${WATCHER-}" ] || return 0
-	kill "$WATCHER" 2>/dev/null || true # its sleep ends within a second
-	wait "$WATCHER" 2>/dev/null || true
-	WATCHER=
+# let_go_of_all: for a helper process: it closes what it has inherited, but for the standard streams. Among that are locks, also of who
+# has called us, which a helper's sleep would hold for a second more.
+let_go_of_all() {
+	local fd
+	for fd in /proc/$BASHPID/fd/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || [ "$fd" = 255 ] || exec {fd}>&-
+	done
 }
+
+# stop_helper NAME: ends the helper process, if there is one, whose pid is in the variable NAME, and empties that.
+stop_helper() {
+	[ -n "${!1-}" ] || return 0
+	kill "${!1}" 2>/dev/null || true # its sleep ends within a second
+	wait "${!1}" 2>/dev/null || true
+	printf -v "$1" ''
+}
+
+# stop_watching: the end of watch.
+stop_watching() { stop_helper WATCHER; }
 
 # until_signalled COMMAND...: runs it in a process of its own, which a signal to us ends too, with all below it, and then us.
 # Returns its status. A function's set -e holds unless we are called in a condition.

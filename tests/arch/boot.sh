@@ -29,7 +29,7 @@ make_initrd() {
 # complaint LOG: the first line of the kernel's own there that says that something is wrong, if there is one: lockdep and page poisoning leave
 # no taint, and what RCU frees may be complained of when the program has ended. Lines of the programs (tap, umlab) may quote such.
 complaint() {
-	grep -avE 'tap\+?: |umlab: ' "$1" | grep -aE -m1 'WARNING: |BUG: |Oops|Kernel panic|turning off the locking correctness validator|Unable to handle|INFO: rcu|rcu: INFO|INFO: possible|INFO: task .* blocked|bad magic|ODEBUG: |refcount_t: |Bad page|pagealloc: (memory corruption|single bit error)' || true
+	grep -avE 'tap\+?: |umlab: ' "$1" | grep -aE -m1 'WARNING: |BUG: |Oops|Kernel panic|turning off the locking correctness validator|Unable to handle|INFO: rcu|rcu: INFO|INFO: possible|INFO: task .* blocked|watchdog: |bad magic|ODEBUG: |refcount_t: |Bad page|pagealloc: (memory corruption|single bit error)' || true
 }
 
 # start_stub KERNEL_DIR INITRD CPUS LOG STUB [ARGUMENT...]: as start_qemu, but stopped before the first instruction, for a gdb that connects to
