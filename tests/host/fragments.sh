@@ -14,12 +14,12 @@ trap 'rm -rf "$dir"' EXIT
 in_lab() { bash -c '. "$0/uml/lib.sh"; . "$UML_DIR/git.sh"; . "$UML_DIR/make.sh"; . "$ROOT/tests/arch/lib.sh"; load_arch ppc64; . "$ROOT/tests/arch/boot.sh"; . "$ROOT/tests/arch/fragments/lib.sh"; "$@"' "$top" "$@"; }
 
 # ---- data ----
-is "$(in_lab variants | paste -sd' ')" "merged always-rcu merged-fixed always-rcu-fixed" "the variants"
+is "$(in_lab variants | paste -sd' ')" "merged always-rcu merged-fixed always-rcu-fixed always-rcu-taught" "the variants"
 is "$(awk '!/^#/ { for (i = 2; i <= NF; i++) if ($i != "-") print $i }' "$lab/variants.txt" | sort -u | while read -r p; do [ -f "$patches/$p.patch" ] || echo "$p"; done)" "" "each patch of a variant is there"
 is "$(for p in "$patches"/*.patch; do p=${p##*/}; grep -q "^| ${p%.patch} |" "$patches/README.md" || echo "$p"; done)" "" "each patch is in their README"
 is "$(sed '/^#/d; s/ .*//' "$lab/expect.txt" | paste -sd' ')" "$(in_lab variants | paste -sd' ')" "each variant has one line in expect.txt"
-is "$(sed '/^#/d' "$lab/expect.txt" | tr -s ' ' '\n' | grep = | grep -vxE 'measure=right|window=(freed|kept)|race=(dies|lives)|kernel=(at-once|by-rcu)|checks=clean|reclaim=clean')" "" "in words that the lab has"
-for k in race counters window kernel checks debug reclaim; do
+is "$(sed '/^#/d' "$lab/expect.txt" | tr -s ' ' '\n' | grep = | grep -vxE 'measure=right|window=(freed|kept)|race=(dies|lives)|kernel=(at-once|by-rcu)|checks=clean|reclaim=clean|cpus=[124]')" "" "in words that the lab has"
+for k in race counters window kernel checks debug reclaim reclaim-checks; do
 	is "$(in_lab eval 'kind '$k'; for p in $MORE; do [ -f "$FRAG_PATCHES/$p.patch" ] || echo $p; done; for f in ${FLAVOURS_MORE//+/ }; do [ -f "$ARCH_DIR/ppc64/$f.config" ] || [ -f "$ARCH_DIR/$f.config" ] || echo $f; done')" "" "$k: its patches and flavours are there"
 done
 
@@ -48,7 +48,14 @@ like "$({ result merged 100 110 120; result always-rcu 119 130 140; } | table | 
 like "$({ result merged 100 110 120; result always-rcu 121 132 140; } | table | grep always-rcu)" '\| \+20 % ' "runs that don't are a difference, of the medians"
 like "$({ result merged 100 110 120; result always-rcu 70 88 99; } | table | grep always-rcu)" '\| -20 % ' "... to the better, too"
 like "$(result always-rcu 70 | table | grep always-rcu)" '\| always-rcu \| 70 \(70-70\) \| - ' "nothing to hold it against"
-like "$(result merged 1 2 3 4 | table | grep merged)" '\| merged \| 3 \(1-4\) \|  \| 0 \| 0 \| 7 .*16.5 / 0 / 0' "an even number of runs; counters that are not there are 0"
+like "$(result merged 1 2 3 4 | table | grep merged)" '\| merged \| 3 \(1-4\) \|  \| 0 \| 0 \| 7 .*16.5 / - / 0' "an even number of runs; counters that are not there are 0; no percentile of few"
+
+is "$(jq -n -L "$lab" 'include "stats"; [2, 0.5, 1.331] | mean_more')" 10 "a mean of ratios is the geometric one: twice as long and half as long are as long"
+{ result merged 100 110 120; result always-rcu 200 220 240; result always-rcu-fixed 99 110 121; } | jq -s '{ date: "D", qemu: "Q", runs: 3, measured: ., judged: [{ part: "race", variant: "merged", setting: "hash/4", seen: "dies", expected: "dies", how: "H" }] }' >"$dir/json"
+doc=$(jq -r --rawfile tables /dev/null -L "$lab" -f "$lab/document.jq" "$dir/json" 2>&1)
+like "$doc" '^\| always-rcu \| \+100 % \| 1 of 1 \| 1 \| fork \(hash/2\): \+100 % \|$' "the document: how a variant stands in all"
+like "$doc" '^\| always-rcu-fixed \| 0 % \| 0 of 1 \| 0 \|  \|$' "... one that does not differ"
+like "$doc" '^\| merged \| hash/4 \| dies \| H \|$' "... and what was judged"
 
 # ---- wrong usage ----
 for args in "--nonsense" "nobody" "--runs 0" "--parts lunch" "--settings hash/3" "--settings vax/1" "--race 5"; do

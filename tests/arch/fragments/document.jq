@@ -4,32 +4,45 @@ include "stats";
 # The runs of one workload, those whose name begins so.
 def runs($setting; $workload; $variant): [.measured[] | select(.setting == $setting and .variant == $variant and (.workload | startswith($workload)))];
 def counter($setting; $workload; $variant; $name): runs($setting; $workload; $variant) | map(.counters[$name]) | median // "-";
-def ms($setting; $workload; $variant): runs($setting; $workload; $variant) | map(.ms)
-	| if length == 0 then "-" else "\(median | round) (\(min)-\(max))" end;
-def peak($setting; $workload; $variant): runs($setting; $workload; $variant) | map(.peak_kb / 1024 * 10 | round / 10)
-	| if length == 0 then "-" else "\(median) (\(min)-\(max))" end;
-def seen($part): "| variant | where | seen | |\n|---|---|---|---|\n" + ([.judged[] | select(.part == $part) | "| \(.variant) | \(.setting) | \(.seen) | \(.how) |"] | join("\n"));
+# Of what is a maximum in each run, that of all.
+def most($setting; $workload; $variant; $name): runs($setting; $workload; $variant) | map(.counters[$name]) | max // "-";
+def ms: if type == "number" then . / 1000 | round else . end;
+def range_of(f): map(f) | if length == 0 then "-" else "\(median) (\(min)-\(max))" end;
+def times($setting; $workload; $variant): runs($setting; $workload; $variant) | range_of(.ms);
+def peak($setting; $workload; $variant): runs($setting; $workload; $variant) | range_of(.peak_kb / 1024 * 10 | round / 10);
+def seen($part): "| variant | where | seen | what was counted |\n|---|---|---|---|\n" + ([.judged[] | select(.part == $part) | "| \(.variant) | \(.setting) | \(.seen) | \(.how) |"] | join("\n"));
+def words: gsub(","; " ");
 
-# One line for each workload: the two ways side by side.
-def cost($setting): . as $all | [.measured[] | select(.setting == $setting) | .workload] | reduce .[] as $w ([]; if index($w) then . else . + [$w] end)
-	| map(. as $w | $all | "| \($w | gsub(","; " ")) | \(ms($setting; $w; "merged")) | \(ms($setting; $w; "always-rcu")) | "
-		+ "\(counter($setting; $w; "merged"; "rcu_queued")) | \(counter($setting; $w; "always-rcu"; "rcu_queued")) | "
-		+ "\(counter($setting; $w; "always-rcu"; "rcu_twice")) | \(peak($setting; $w; "merged")) | \(peak($setting; $w; "always-rcu")) |") | join("\n");
+# One line for each workload: the two ways side by side, and the one that mmu_gather was taught.
+def cost($setting): . as $all | ([.measured[] | select(.setting == $setting)] | reduce .[].workload as $w ([]; if index($w) then . else . + [$w] end))
+	| map(. as $w | $all | "| \($w | words) | \(times($setting; $w; "merged")) | \(times($setting; $w; "always-rcu")) | \(times($setting; $w; "always-rcu-taught")) | "
+		+ (["merged", "always-rcu", "always-rcu-taught"] | map(. as $v | $all | "\(counter($setting; $w; $v; "rcu_queued")) / \(counter($setting; $w; $v; "rcu_twice"))") | join(" | "))
+		+ " | \(peak($setting; $w; "merged")) | \(peak($setting; $w; "always-rcu")) |") | join("\n");
 
-# Each variant's run times beside merged's, workload by workload.
-def comparisons: [.measured | group_by([.setting, .workload])[] | . as $all | map(select(.variant == "merged") | .ms) as $its
-	| ("always-rcu", "merged-fixed", "always-rcu-fixed") as $variant | ($all | map(select(.variant == $variant) | .ms)) as $mine
+# Each variant's run times beside merged's, workload by workload; without the mix, whose time is given.
+def comparisons: [.measured | map(select(.workload | startswith("mix") | not)) | group_by([.setting, .workload])[] | . as $all
+	| ($all | map(select(.variant == "merged") | .ms)) as $its
+	| ([$all[].variant] | unique - ["merged"])[] as $variant | ($all | map(select(.variant == $variant) | .ms)) as $mine
 	| select(($its | length) > 0 and ($mine | length) > 0)
-	| { $variant, what: "\($all[0].workload | gsub(","; " ")) (\($all[0].setting))", percent: more($mine; $its), apart: apart($mine; $its) }];
+	| { $variant, what: "\($all[0].workload | words) (\($all[0].setting))", percent: more($mine; $its), ratio: (($mine | median) / ($its | median)), apart: apart($mine; $its),
+		twice: ($all | map(select(.variant == $variant) | .counters.rcu_twice // 0) | median) }];
 # How many of $n comparisons of $runs runs that do not differ are apart all the same, on average.
 def by_chance($n; $runs): reduce range(1; $runs + 1) as $i (2 * $n; . * $i / ($runs + $i)) | . * 10 | round / 10;
+# A line for each variant: how its times stand to merged's in all.
+def in_all: group_by(.variant)[] | "| \(.[0].variant) | \(map(.ratio) | mean_more | percent) | \(map(select(.ratio > 1)) | length) of \(length) | \(map(select(.apart)) | length) | \(map(select(.apart) | "\(.what): \(.percent | percent)") | join("; ")) |";
+# What the mix has done in its time, beside merged's.
+def mixed($variant): [.measured | map(select(.workload | startswith("mix"))) | group_by(.setting)[]
+	| (map(select(.variant == "merged") | .counters.fragments_freed) | median) as $its | (map(select(.variant == $variant) | .counters.fragments_freed) | median) as $mine
+	| select($its and $mine) | $mine / $its] | if length == 0 then "-" else mean_more | percent end;
 
-comparisons as $compared
-| "# powerpc's page table fragments: the proposal, the merged code, and what both forget
+. as $lab | comparisons as $compared | ($compared | map(select(.variant == "always-rcu"))) as $proposal
+| "# powerpc's page table fragments: the proposal, the merged code, and what neither covers
 
-Written by `make arch A=ppc64 LAB=fragments` on \(.date): \(.qemu), \(.runs) runs of each variant in turn. The text is
-`tests/arch/fragments/document.jq`; all figures are those of that run. Times are of an emulated CPU: hold variants against each other
-by them, not powerpc against anything.
+Written by `make arch A=ppc64 LAB=fragments` on \(.date): \(.qemu), \(.runs) runs of each variant in turn, each begun with another one. The text is
+`tests/arch/fragments/document.jq`; all figures are those of that run. The CPU is emulated: compare variants with each other,
+not with real hardware. Linux 7.3.4 with HZ=250, PREEMPT_LAZY without PREEMPT_RCU, simple spinlocks.
+
+Jason, Hugh: both ways built, measured, and one bug in both.
 
 A PTE table is 4 KiB with the hash MMU and 64 KiB pages, 256 bytes with radix: a fragment of a page, which others share. In June 2023
 (linux-mm, \"[PATCH v2 05/12] powerpc: add pte_free_defer() for pgtables sharing page\") two ways were on the table to free such a
@@ -37,21 +50,22 @@ page only when no lockless walker can be in one of its fragments:
 
 | variant | `pte_free_defer()` | the page, when its last fragment goes | `uml/patches/fragments/` |
 |---|---|---|---|
-| merged | sets the page's Active flag, frees the fragment | by `call_rcu()` if Active is set, else at once | none: 32cc0b7c9d50, the source as it is |
+| merged | sets the page's Active flag, frees the fragment | by `call_rcu()` if Active is set, else at once | none: the source as it is, 32cc0b7c9d50 and fda4d71651f7 |
 | always-rcu | frees the fragment | by `call_rcu()`, always | always-rcu.patch |
+| merged-fixed, always-rcu-fixed | | the same, in `pte_frag_destroy()`, too | merged-fixed.patch, always-rcu-fixed.patch |
+| always-rcu-taught | | the same, and mmu_gather does not wait before | one-table.patch, batch.patch |
 
-Nobody put them side by side. Here they are, with the mend of what went wrong in both (merged-fixed, always-rcu-fixed).
+always-rcu differs from the posted diff in one thing: a page of the kernel's own tables has its destructor run, as in the merged code.
 
 ## In short
 
-- The double wait of the proposal is real; what it costs is, mostly, less than the noise: of \($compared | length) comparisons with merged (workload, MMU, number of CPUs; \(.runs) runs of
-  each) \($compared | map(select(.apart | not)) | length) are within noise, and so are \($compared | map(select(.variant == "always-rcu" and (.apart | not))) | length) of always-rcu's \($compared | map(select(.variant == "always-rcu")) | length).
-  Apart are\($compared | map(select(.apart)) | if length == 0 then " none" else ": " + (map("\(.variant), \(.what): \(.percent | percent)") | join("; ")) end); chance alone would
-  set \(by_chance($compared | length; .runs)) apart.
-- It costs memory for the time of a grace period: up to \(counter("hash/2"; "munmap,1,"; "always-rcu"; "waiting_peak")) pages of 64 KiB when a process gives back 3000 tables at once.
-- Both ways forget the same place, `pte_frag_destroy()`, and free a page under a lockless walker: found by this comparison, reproduced without a change to the
-  kernel, mended by merged-fixed.patch in the one and always-rcu-fixed.patch in the other.
-- With the proposal, PT_RECLAIM could be on for PTE tables. The levels above them cannot follow.
+- Every page that munmap frees waits for two grace periods with the proposal (\(counter("hash/2"; "munmap,1,"; "always-rcu"; "rcu_twice")) of \(counter("hash/2"; "munmap,1,"; "always-rcu"; "pages_freed")) below), and up to \(most("hash/2"; "munmap,1,"; "always-rcu"; "waiting_peak") | if type == "number" then "\(.) pages of 64 KiB wait at a time, \(. / 16 | round) MiB" else . end).
+- Run times of always-rcu beside merged's: \($proposal | map(.ratio) | mean_more | percent) (geometric mean of \($proposal | length) comparisons; longer in \($proposal | map(select(.ratio > 1)) | length)). always-rcu-fixed, which does the same work: \($compared | map(select(.variant == "always-rcu-fixed") | .ratio) | mean_more | percent); merged-fixed,
+  which does merged's: \($compared | map(select(.variant == "merged-fixed") | .ratio) | mean_more | percent). What variants with the same work differ by is noise, and a difference of that size cannot be told from it.
+- mmu_gather can be taught to leave the wait to the page (always-rcu-taught): no page waits for mmu_gather first then. Its run times: \($compared | map(select(.variant == "always-rcu-taught") | .ratio) | mean_more | percent).
+- Neither way covers `pte_frag_destroy()`, which frees a page under a lockless walker: found by this comparison, reproduced without a change of a source
+  file, mended by merged-fixed.patch in the one and always-rcu-fixed.patch in the other.
+- With the proposal, PT_RECLAIM could be on for PTE tables, and would give back less than it seems: tables that stay hold their page.
 
 ## The proposal, sentence by sentence
 
@@ -59,8 +73,8 @@ All figures of this section: hash MMU, 64 KiB pages, 2 CPUs; median and range.
 
 > I was saying to make pte_fragment_free() unconditionally do the RCU. It is the only thing that uses the page->rcu_head
 
-Still so. `struct ptdesc` has `pt_rcu_head` at 8..23 and `pt_frag_refcount` behind it, at 32; the lock is at 40; nothing of these overlaps. The patch takes
-eleven lines away and adds six.
+Still so. `struct ptdesc` has `pt_rcu_head` at 8..23 and `pt_frag_refcount` behind it, at 32; the lock is at 40; nothing of these overlaps. What
+the diff's comment says of `lru` holds for what is there today, `pt_list`: nobody uses it for a page of fragments. The patch takes eleven lines away and adds six.
 
 > and it means PPC would double RCU the final free on the TLB path
 
@@ -69,28 +83,45 @@ waited for a grace period in mmu_gather before; merged gave \(counter("hash/2"; 
 
 > but that is probably OK for now
 
-| workload | merged, ms | always-rcu, ms | to RCU, merged | to RCU, always-rcu | of these twice | page tables, peak MiB, merged | always-rcu |
-|---|---|---|---|---|---|---|---|
+Hugh did not think so: \"I'm not so keen on the double-RCU, extending this call_rcu() to all the normal cases, while still leaving the TLB
+batching in place\". Pages given to `call_rcu()` / of these, those that had waited before:
+
+| workload | merged, ms | always-rcu, ms | taught, ms | RCU / twice, merged | always-rcu | taught | page tables, peak MiB, merged | always-rcu |
+|---|---|---|---|---|---|---|---|---|
 \(cost("hash/2"))
 
-A page waits \((counter("hash/2"; "munmap,1,"; "always-rcu"; "wait_us_avg") | if type == "number" then . / 1000 | round else . end)) ms on average from the drop of its last fragment to its free in the munmap of one process, at most
-\((counter("hash/2"; "munmap,1,"; "always-rcu"; "wait_us_max") | if type == "number" then . / 1000 | round else . end)) ms; up to \(counter("hash/2"; "munmap,1,"; "always-rcu"; "waiting_peak")) pages wait at a time. Whether a difference of times is more than noise stands in the tables below.
+A page waits \(counter("hash/2"; "munmap,1,"; "always-rcu"; "wait_us_avg") | ms) ms on average from the drop of its last fragment to its free in the munmap of one process, \(most("hash/2"; "munmap,1,"; "always-rcu"; "wait_us_max") | ms) ms
+at most. All run times, of all MMUs and numbers of CPUs, beside merged's:
 
-> This means pte_free_defer() won't do anything special on PPC as PPC will always RCU free these things [...] Overall it is easier to reason about.
+| variant | geometric mean of the medians | longer in | apart in | which |
+|---|---|---|---|---|
+\([$compared | in_all] | join("\n"))
 
-Easier, but not easy enough: as posted it left `pte_frag_destroy()` alone, and so did what was merged instead. See the next section.
+\"Apart\": no run of the one within the range of the other; of \($compared | length) comparisons of \(.runs) runs, chance alone sets \(by_chance($compared | length; .runs)) apart. The mix ends by the clock; the fragments that
+it freed until then: \([$compared[].variant] | unique | map(. as $v | "\(.) \($lab | mixed($v))") | join(", ")).
+
+> This means pte_free_defer() won't do anything special on PPC as PPC will always RCU free these things, this address the defer concern too, I think.
+
+For `pte_fragment_free()`, yes. Not for `pte_frag_destroy()`: see the next section.
+
+> Overall it is easier to reason about.
+
+Easier, but incomplete: as posted it left `pte_frag_destroy()` alone, and so did what was merged instead.
 
 > I looked at fixing the TLB stuff to avoid the double rcu but quickly got scared that ppc was using a kmem_cache to allocate other
-> page table sizes so there is not a reliable struct page to get a rcu_head from.
+> page table sizes so there is not a reliable struct page to get a rcu_head from. This looks like the main challenge for ppc...
 
-Still so for PUD tables (`kmem_cache_alloc(PGT_CACHE(...))`); PMD tables are fragments of a page of their own kind, freed at once. It is what
-made `v3` of the PT_RECLAIM series warn on munmap: [why-v4.md](why-v4.md).
+Still so for PUD tables (`kmem_cache_alloc(PGT_CACHE(...))`); PMD tables are fragments of a page of their own kind, freed at once by mmu_gather's callback. It is a challenge
+for who wants an rcu_head of each table. What `v3` of the PT_RECLAIM series warned of on munmap is another thing, an rcu_head in the table itself, at
+an address that the level's index has misaligned: [why-v4.md](why-v4.md).
 
 > We'd have to teach the tlb code to not do its own RCU stuff for table levels that the arch is already RCU freeing
 
-That is short where it matters for latency, the fallback for one table when no page can be had for the batch: pt-reclaim.patch has
-`tlb_table_frees_by_rcu()` there. In the batch itself there is little to win: its grace period is one for up to 8190 tables, and those of
-other levels need it.
+Done, in two small patches, since the index in a pointer's low bits tells its level. one-table.patch: no grace period in place where mmu_gather has no page
+for a batch. batch.patch: what waits by itself is freed once the TLB is flushed (with hash no hardware walks these tables; radix is flushed
+before), the batch's grace period is for the rest. Fragments are never handed out again, so that a walker finds what was there until the page goes. Above:
+always-rcu-taught, \(counter("hash/2"; "munmap,1,"; "always-rcu-taught"; "rcu_twice")) of \(counter("hash/2"; "munmap,1,"; "always-rcu-taught"; "rcu_queued")) pages twice in the munmap of one process, and it waits
+\(counter("hash/2"; "munmap,1,"; "always-rcu-taught"; "wait_us_avg") | ms) ms. One callback a page remains, one a batch is gone where a batch has PTE tables only.
 
 > and that won't get us to full RCU freeing on PPC.
 
@@ -100,9 +131,9 @@ No. See \"Could PT_RECLAIM be on?\".
 
 `pte_frag_destroy()` gives up what an mm that ends has left of its last page: the fragments that were never handed out. If those that
 were are all freed, it is the one that frees the page, and it does so at once, though `pte_free_defer()` may have been given one of them
-a moment ago. `exit_mmap()` calls it (`arch_exit_mmap()`) before the VMAs leave their file's `i_mmap`:
+a moment ago. `exit_mmap()` calls it (`arch_exit_mmap()`, `destroy_pagetable_cache()`) before the VMAs leave their file's `i_mmap`:
 
-    CPU 0: fallocate(PUNCH_HOLE)        CPU 1: MADV_COLLAPSE, then exit
+    CPU 0: fallocate(PUNCH_HOLE)        CPU 1: MADV_COLLAPSE (anybody's), then the victim's exit
 
     unmap_mapping_range()
       i_mmap_lock_read()
@@ -118,19 +149,27 @@ a moment ago. `exit_mmap()` calls it (`arch_exit_mmap()`) before the VMAs leave 
                                               pagetable_free()
         spin_lock(pte_lockptr(pmd))  <- in the ptdesc of that page
 
+`hash__pmdp_collapse_flush()` waits for walkers by IPI (`serialize_against_pte_lookup()`), but only for CPUs that the mm has run on, and for those that have interrupts
+off; this one is on a CPU of another mm, with interrupts on. radix does not wait at all. `pmd_frag_destroy()`, called beside it, is safe by reading: PMD fragments are
+freed by mmu_gather alone, and hold their reference until its grace period is over. fda4d71651f7 (\"Fix bad page state in pte_frag_destroy\") saw the
+flag that is left set there, and clears it, on the ground that the mm is exiting: the walker is somebody else's.
+
+How many pages `pte_frag_destroy()` frees too early is in the counters: of the pages freed in `collapse` (hash, 2 CPUs) merged gave
+\(counter("hash/2"; "collapse,"; "merged"; "rcu_queued")) of \(counter("hash/2"; "collapse,"; "merged"; "pages_freed")) to RCU, merged-fixed \(counter("hash/2"; "collapse,"; "merged-fixed"; "rcu_queued")) of \(counter("hash/2"; "collapse,"; "merged-fixed"; "pages_freed")).
+
 Held in the window (window.patch: a reader that calls itself \"window\" stays between the PMD and the lock until the mm has ended):
 
 \(seen("window"))
 
-Without any change to the kernel, by configuration alone (`tests/arch/ppc64/race.config`: PREEMPT, DEBUG_SPINLOCK): processes that punch holes
+Without a change of a source file, with two options of debugging (`tests/arch/ppc64/race.config`: PREEMPT, DEBUG_SPINLOCK): processes that punch holes
 run where nobody else wants the CPU, so that whoever wakes up there stops them anywhere, in the window, too; four others have tables for
 the same files, lose them to MADV_COLLAPSE, and end. qemu is pinned to one CPU of the host:
 
 \(seen("race"))
 
-With DEBUG_SPINLOCK the lock is an object that the ptdesc points to, and the pointer is gone with the page. Without it the lock is a word of the
-ptdesc, `page->private` once that page is somebody else's: 0 of nearly all pages, so that the reader takes a lock that nobody has, sees that the PMD has changed,
-and lets it go. The bug is the same; it shows only when the page has become a part of a larger free one, as a lock that never comes free.
+With DEBUG_SPINLOCK the lock is an object that the ptdesc points to, and the pointer is gone with the page. Without it the lock is a word of
+`page->private`, which is 0 as soon as the page is free: the reader mostly takes a lock that nobody has, writes to a page that is no table, sees that the PMD
+has changed and lets go. It shows only where that page is somebody else's meanwhile.
 
 In gdb, without a change to the kernel either: `make arch A=ppc64 LAB=fragments GDB=1` (P=merged-fixed for the mended one) stops the reader in the
 window, lets the other CPU run alone until it is back from `pte_frag_destroy()`, and shows the ptdesc before and after.
@@ -145,15 +184,16 @@ PAGE_TABLE_CHECK and MEMCG:
 
 ## Beside it
 
-- **The fallback for one table**, when mmu_gather finds no page for its batch (`inject`: \([.measured[] | select(.failed) | .failed] | median // 0) allocations failed in a boot, the median): each table
-  then waits for a grace period of its own (`tlb_remove_table_sync_rcu()`) before it is dropped, and with always-rcu its page for one more.
-- **khugepaged in place of MADV_COLLAPSE, and a memory control group of its own** are among the workloads of the checked kernels above: tables are
-  uncharged when their page is freed, by RCU or not, and the group's charge comes back to 0.
+- **The fallback for one table**, when mmu_gather finds no page for its batch (`inject`, \(counter("hash/2"; "inject"; "merged"; "alone")) tables in a boot of merged, \(counter("hash/2"; "inject"; "always-rcu"; "alone")) of always-rcu): each waits for a
+  grace period of its own in place (`tlb_remove_table_sync_rcu()`), and with always-rcu its page for one more. \(times("hash/2"; "inject"; "merged")) ms with merged, \(times("hash/2"; "inject"; "always-rcu")) with always-rcu,
+  \(times("hash/2"; "inject"; "always-rcu-taught")) where PTE tables are freed without that wait; with 4 KiB pages, where each table is a page, \(times("hash4k/2"; "inject"; "merged")), \(times("hash4k/2"; "inject"; "always-rcu")) and \(times("hash4k/2"; "inject"; "always-rcu-taught")).
+- **khugepaged in place of MADV_COLLAPSE, and a memory control group of its own** are among the workloads of the checked kernels above: page tables are
+  uncharged when their page is freed, by RCU or not.
 - **The kernel's own tables** are fragments of pages of their own (`init_mm.context.pte_frag`), for which nobody calls `pte_frag_destroy()`: the
   use-after-free cannot happen to them. `pte_fragment_free()` frees theirs at once in merged (`kernel` is 1 there, whatever Active says); always-rcu
-  has them wait as well, which the proposal did not ask for, and which costs a callback a page. With hash they are never freed; with radix they are where a huge mapping
-  takes the place of small ones, here those of vmalloc's own test (`lib/test_vmalloc.c`) while the kernel boots, with page poisoning, and with 4 KiB pages,
-  as it takes 256 tables to give back one of 64 KiB:
+  has them wait as well, as the posted diff has (`pgtable_free_cb_kernel()`), which costs a callback a page. With hash they are freed only where two populate the same entry and one
+  loses; with radix also where memory is taken out (not tried) and where a huge mapping takes the place of small ones: here those of vmalloc's own
+  test (`lib/test_vmalloc.c`) while the kernel boots, with page poisoning, and with 4 KiB pages, as it takes 256 tables to give back one of 64 KiB:
 
 \(seen("kernel"))
 
@@ -162,14 +202,18 @@ PAGE_TABLE_CHECK and MEMCG:
 For PTE tables, which is all that it frees: yes, as far as this goes. `pte_free_tlb()` hands the fragment to mmu_gather with index 0, the
 batch waits for a grace period, `pte_fragment_free()` drops the fragment. What stands against it is one function, the fallback
 `__tlb_remove_table_one()`, which takes a ptdesc for granted to have an rcu_head. pt-reclaim.patch keeps the fallback of today for the upper levels, and
-frees a PTE fragment straight away, since over always-rcu-fixed it waits by itself:
+over always-rcu-fixed and one-table.patch a PTE fragment is freed straight away, since its page waits by itself. Two CPUs; `inject` are the two cases in which v3 warned;
+`dontneed` has two CPUs at one table in the checked kernel:
 
 \(seen("reclaim"))
 
-What that still lacks: a page is freed when all of its fragments are, so that reclaim of every other table gives nothing back but VmPTE;
-the upper levels (PUD tables have no struct page to put an rcu_head in) can never go that way; the other powerpc MMUs were not looked at.
+What it lacks: a page is freed when all of its fragments are, and a fragment is never handed out again. `sparse` keeps one table of 16, then makes all again and keeps
+two, and so on: what the pages take has nothing to do with VmPTE any more, and grows. PT_RECLAIM here would want an allocator of fragments that takes them back.
+The upper levels, which PT_RECLAIM leaves alone, would take an rcu_head, or another deferred free, of their own to be RCU-freed one by one. Powerpc's other MMUs were not looked at.
 
 ## All measurements
+
+With 1 and 4 CPUs the workloads are half as long as with 2; always-rcu-taught is measured with 2.
 \($tables)
 
 \"Twice\": given to `call_rcu()` by a callback of RCU's, mmu_gather's. \"Within noise\": the ranges of the runs overlap. The mix ends after a time that is

@@ -6,7 +6,7 @@ FRAG_DIR=$ROOT/tests/arch/fragments
 FRAG_PATCHES=$PATCH_DIR/fragments
 FRAG_BUILD=$BUILD/fragments
 # Hash THP asks for huge pages in qemu's hash table; the workloads for memory, and for CPUs that run at a time.
-QEMU=(qemu-system-ppc64 -M "pseries,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-hpt-max-page-size=16M" -accel "tcg,thread=multi" -m 2G)
+QEMU=(qemu-system-ppc64 -M "pseries,x-vof=on,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-hpt-max-page-size=16M" -prom-env umlab=1 -accel "tcg,thread=multi" -m 2G)
 MAX_CPUS=4
 
 # variants: their names.
@@ -33,11 +33,12 @@ kind() {
 	case $1 in
 	race) MORE= FLAVOURS_MORE=race ;;
 	counters) MORE=counters FLAVOURS_MORE=counters ;;
-	window) MORE=window ;;
+	window) MORE="window counters" FLAVOURS_MORE=counters ;;
 	kernel) MORE=counters FLAVOURS_MORE=counters+vmalloc ;;
 	debug) MORE= FLAVOURS_MORE=debug ;;
-	checks) MORE="lockdep window" FLAVOURS_MORE=checks ;;
-	reclaim) MORE=pt-reclaim ;;
+	checks) MORE="lockdep window counters" FLAVOURS_MORE=counters+checks ;;
+	reclaim) MORE="one-table pt-reclaim counters" FLAVOURS_MORE=counters ;;
+	reclaim-checks) MORE="lockdep one-table pt-reclaim counters" FLAVOURS_MORE=counters+checks ;;
 	*) usage "$1: no such kind of kernel" ;;
 	esac
 }
@@ -55,7 +56,8 @@ lab_key() {
 		echo "$1"
 		for f in "${@:2}"; do sed '1,/^---$/d' "$FRAG_PATCHES/$f.patch"; done
 		for part in ${1//+/ }; do cat "$ARCH_DIR/$part.config" "$ARCH_DIR/ppc64/$part".{config,append} "$UML_DIR/configs/$part.cflags" 2>/dev/null || true; done
-		cat "$ARCH_DIR/common.config" "$ARCH_DIR/kernel.sh" "$ARCH_DIR/boot.sh" "$ARCH_DIR"/guest/{suite.c,workload.c,guest.h} "$ARCH_DIR"/ppc64/{arch,config}
+		cat "$ARCH_DIR/common.config" "$ARCH_DIR/kernel.sh" "$ARCH_DIR/boot.sh" "$ARCH_DIR"/guest/{suite.c,workload.c,guest.h} "$ARCH_DIR/ppc64/config"
+		grep -v '^#\|^QEMU=\|^SUITES=' "$ARCH_DIR/ppc64/arch"
 		point_commit series
 		"$COMPILER" --version
 	} | sha256sum | cut -c1-16

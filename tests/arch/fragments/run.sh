@@ -14,11 +14,13 @@ load_arch ppc64
 show_usage() {
 	cat <<'END'
 usage: tests/arch/fragments/run.sh [OPTION...] [VARIANT...]
-VARIANT: merged (the source as it is), always-rcu (the proposal), merged-fixed, always-rcu-fixed; default: all.
+VARIANT: merged (the source as it is), always-rcu (the proposal), merged-fixed, always-rcu-fixed, always-rcu-taught
+(without mmu_gather's grace period); default: all.
 
   --parts 'P...'     of: measure, window, race, checks, kernel, reclaim (default all; see expect.txt)
   --runs N           of each measurement, the variants in turn (default 5)
-  --settings 'S...'  MMU/CPUS; MMU: hash, radix (64 KiB pages), hash4k, radix4k (default 'hash/1 hash/2 hash/4 radix/2 hash4k/2')
+  --settings 'S...'  MMU/CPUS; MMU: hash, radix (64 KiB pages), hash4k, radix4k (default: hash, radix
+                     and hash4k, each on 1, 2 and 4 CPUs)
   --race D L         seconds within which a race dies that is expected to, and which one has to live (default 180 600)
   --results DIR      consoles and results (default build/results/fragments; DIR.json the whole)
   --build            only the kernels that this takes
@@ -31,7 +33,7 @@ END
 
 # In the order in which they run.
 ALL_PARTS="window checks kernel reclaim measure race"
-PARTS=$ALL_PARTS RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/2 hash4k/2"
+PARTS=$ALL_PARTS RUNS=5 SETTINGS="hash/1 hash/2 hash/4 radix/1 radix/2 radix/4 hash4k/1 hash4k/2 hash4k/4"
 RACE_DIES=180 RACE_LIVES=600 RESULTS=$BUILD/results/fragments BUILD_ONLY= DOCS= WANTED=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -69,6 +71,9 @@ wanted() { [[ " $PARTS " == *" $1 "* ]]; }
 # expected VARIANT KEY: its value in expect.txt, or nothing.
 expected() { awk -v v="$1" -v k="$2=" '$1 == v { for (i = 2; i <= NF; i++) if (index($i, k) == 1) print substr($i, length(k) + 1) }' "$FRAG_DIR/expect.txt"; }
 
+# of_part PART: those of the wanted variants that expect.txt says something of there.
+of_part() { local v; for v in "${WANTED[@]}"; do [ -z "$(expected "$v" "$1")" ] || echo "$v"; done; }
+
 # progress TEXT: on a terminal, one line that the next one takes.
 progress() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
 
@@ -85,24 +90,23 @@ judge() {
 
 # Each kind of kernel that the parts take, of each variant; those that don't build are said at once.
 build_all() {
-	local v s kinds=()
-	! wanted measure || kinds+=(counters)
-	! wanted window || kinds+=(window)
-	! wanted race || kinds+=(race)
-	! wanted checks || kinds+=(checks)
-	for kind in "${kinds[@]}"; do
-		for v in "${WANTED[@]}"; do
-			[ "$kind" != checks ] || [ -n "$(expected "$v" checks)" ] || continue
-			lab_kernel "$v" "$kind" "" || exit 125
+	local v part
+	for part in measure window race checks; do
+		! wanted $part || for v in $(of_part $part); do
+			lab_kernel "$v" "$(case $part in measure) echo counters ;; *) echo $part ;; esac)" "" || exit 125
 		done
 	done
 	if wanted kernel; then
-		for v in "${WANTED[@]}"; do lab_kernel "$v" kernel 4k || exit 125; done
+		for v in $(of_part kernel); do lab_kernel "$v" kernel 4k || exit 125; done
 	fi
 	if wanted measure && [[ $SETTINGS == *4k/* ]]; then
-		for v in "${WANTED[@]}"; do lab_kernel "$v" counters 4k || exit 125; done
+		for v in $(of_part measure); do lab_kernel "$v" counters 4k || exit 125; done
 	fi
-	! wanted reclaim || lab_kernel always-rcu-fixed reclaim "" || exit 125
+	if wanted reclaim; then
+		for v in $(of_part reclaim); do
+			lab_kernel "$v" window "" && lab_kernel "$v" reclaim "" && lab_kernel "$v" reclaim-checks "" || exit 125
+		done
+	fi
 }
 
 build_locked() {
@@ -111,13 +115,15 @@ build_locked() {
 	build_all
 }
 
-# Workloads of one boot; what an MMU has no huge pages for is not for it.
+# workloads MMU CPUS: those of one boot, shorter ones where there are not two CPUs; what an MMU has no huge pages for is not for it.
 workloads() {
+	local n=2 collapses=
+	[ "$2" = 2 ] || n=1
 	case $1 in
-	hash) echo "collapse 3 20 2;collapse-exit 3 10 2;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;inject munmap 1 1 20;mix 2" ;;
-	radix*) echo "collapse 3 60 4;collapse-exit 3 20 4;munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;inject munmap 1 1 20;mix 2" ;;
-	hash4k) echo "munmap 1 2 3000;munmap 3 1 3000;fork 150 16;exec 60;inject munmap 1 1 20" ;;
+	hash) collapses="collapse 3 $((40 * n)) 2;collapse-exit 3 $((10 * n)) 2;" ;;
+	radix*) collapses="collapse 3 $((60 * n)) 4;collapse-exit 3 $((20 * n)) 4;" ;;
 	esac
+	echo "${collapses}munmap 1 $((2 * n)) 3000;munmap 3 1 $((1500 * n));fork $((200 * n)) 16;exec $((60 * n));inject munmap 1 1 20${collapses:+;mix $n}"
 }
 
 # ill_effect: what is wrong of the boot's results, counters apart: a workload that did not do its work, a group that nobody is in and that pays.
@@ -132,7 +138,7 @@ measure_one() {
 	local v=$1 setting=$2 run=$3 log=$RESULTS/measure-$1-${2/\//-}-$3.log status=0 wrong
 	mmu "${setting%/*}"
 	lab_kernel "$v" counters "$PAGES" || exit 125
-	lab_boot "${setting%/*}" "${setting#*/}" 300 "$log" "$(workloads "${setting%/*}")" || status=$?
+	lab_boot "${setting%/*}" "${setting#*/}" 300 "$log" "$(workloads "${setting%/*}" "${setting#*/}")" || status=$?
 	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
 	results_of "$log" "$v" "$setting" "$run" >"$WORK/boot"
 	wrong=$(complaint "$log")
@@ -144,22 +150,39 @@ measure_one() {
 	cat "$WORK/boot" >>"$WORK/measured"
 }
 
-measure() {
-	local v s run n=0 all
-	declare -gA WRONG=()
-	all=$((RUNS * $(wc -w <<<"$SETTINGS") * ${#WANTED[@]}))
-	for ((run = 1; run <= RUNS; run++)); do
-		for s in $SETTINGS; do
-			for v in "${WANTED[@]}"; do
-				n=$((n + 1))
-				progress "measuring: boot $n of $all: $v $s"
-				measure_one "$v" "$s" "$run"
-			done
+# measured_at VARIANT SETTING: whether it is measured there.
+measured_at() {
+	local cpus
+	cpus=$(expected "$1" cpus)
+	[ -z "$cpus" ] || [ "$cpus" = "${2#*/}" ]
+}
+
+# boots RUN: of one run, VARIANT SETTING a line. Each run begins with another variant, so that none is always the one behind the same other.
+boots() {
+	local s k v these
+	mapfile -t these < <(of_part measure)
+	for s in $SETTINGS; do
+		for k in "${!these[@]}"; do
+			v=${these[(k + $1 - 1) % ${#these[@]}]}
+			! measured_at "$v" "$s" || echo "$v $s"
 		done
+	done
+}
+
+measure() {
+	local run n=0 all v s
+	declare -gA WRONG=()
+	all=$((RUNS * $(boots 1 | wc -l)))
+	for ((run = 1; run <= RUNS; run++)); do
+		while read -r v s <&3; do
+			n=$((n + 1))
+			progress "measuring: boot $n of $all: $v $s"
+			measure_one "$v" "$s" "$run"
+		done 3< <(boots "$run")
 		[ -t 2 ] || note "measured: run $run of $RUNS"
 	done
-	for v in "${WANTED[@]}"; do
-		[ -n "${WRONG[$v]-}" ] || judge measure "$v" all right "$((all / ${#WANTED[@]})) boots: as many callbacks run as queued, contents right"
+	for v in $(of_part measure); do
+		[ -n "${WRONG[$v]-}" ] || judge measure "$v" all right "$((RUNS * $(boots 1 | grep -c "^$v "))) boots: as many callbacks run as queued, contents right"
 	done
 }
 
@@ -173,7 +196,7 @@ part_boot() {
 # The reader held in the window: five rounds, with both MMUs.
 window() {
 	local v m log freed kept seen
-	for v in "${WANTED[@]}"; do
+	for v in $(of_part window); do
 		for m in hash radix; do
 			log=$RESULTS/window-$v-$m.log
 			progress "window: $v $m"
@@ -197,7 +220,7 @@ race_one() {
 race() {
 	local v cpus cpu seconds
 	mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-	for v in "${WANTED[@]}"; do
+	for v in $(of_part race); do
 		lab_kernel "$v" race "" || exit 125
 		seconds=$RACE_LIVES
 		[ "$(expected "$v" race)" != dies ] || seconds=$RACE_DIES
@@ -210,38 +233,49 @@ race() {
 	done
 	[ ${#RACERS[@]} = 0 ] || wait "${RACERS[@]}" || true
 	RACERS=()
-	for v in "${WANTED[@]}"; do race_verdict "$v"; done
+	for v in $(of_part race); do race_verdict "$v"; done
 }
 
+# Dies: with the walker's lock in the trace. Lives: to its end, with files that were collapsed.
 race_verdict() {
-	local log=$RESULTS/race-$1.log status ended took wrong
+	local log=$RESULTS/race-$1.log status ended took wrong collapsed
 	read -r status ended took <"$WORK/race-$1"
 	[ "$status" != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
 	wrong=$(complaint "$log")
-	if [ -z "$wrong" ] && { [ "$ended" != 0 ] && [ "$ended" != - ] || ! grep -aq 'Run /init' "$log"; }; then
-		judge race "$1" hash/4 failed "the workload itself: $(sed -n 's/.*tap: fragments: //p' "$log" | head -n 1): see $log"
-	elif [ "$ended" = 0 ] && [ -z "$wrong" ]; then
-		judge race "$1" hash/4 lives "$(sed -n 's/.*result workload=race[^ ]* ms=\([0-9]*\).*count=\([0-9]*\).*/\2 rounds in \1 ms/p' "$log")"
+	collapsed=$(sed -n 's/.*result workload=race[^ ]* .*count=\([0-9]*\).*/\1/p' "$log")
+	if [ -z "$wrong" ] && [ "$ended" = 0 ] && [ "${collapsed:-0}" -gt 0 ]; then
+		judge race "$1" hash/4 lives "$collapsed collapses of a file in $(sed -n 's/.*result workload=race[^ ]* ms=\([0-9]*\).*/\1/p' "$log") ms"
+	elif grep -aq 'pte_offset_map_lock' "$log"; then
+		judge race "$1" hash/4 dies "after $took s: ${wrong:-stands still}, below pte_offset_map_lock()"
 	else
-		judge race "$1" hash/4 dies "after $took s: ${wrong:-stands still}"
+		judge race "$1" hash/4 failed "${wrong:-$(sed -n 's/.*tap: fragments: //p' "$log" | head -n 1)}: see $log"
 	fi
+}
+
+# Collapses by khugepaged and in a memory control group, of a few tables with the MMU whose huge pages are large.
+CHECKED="khugepaged 3 3 2;memcg collapse 3 8 2;inject collapse 3 4 2;memcg mix 2;window 2;race 30"
+
+# What became of the checked workload whose name begins with KEY, in WORK/boot.
+checked() {
+	jq -r --arg key "$1" 'select(.workload | startswith($key)) | "\(.workload | gsub(","; " ")): \(.count) collapsed"
+		+ ", \(.counters.rcu_queued) of \(.counters.pages_freed) pages by RCU"
+		+ (if .charged_kb then ", \(.charged_kb) KiB of page tables and \(.kernel_kb) of the kernel charged at the end" else "" end)' "$WORK/boot" | head -n 1
 }
 
 # All workloads and the window in the kernel that complains by itself.
 checks() {
 	local v m log wrong
-	for v in "${WANTED[@]}"; do
-		[ -n "$(expected "$v" checks)" ] || continue
+	for v in $(of_part checks); do
 		lab_kernel "$v" checks "" || exit 125
 		for m in hash radix; do
 			log=$RESULTS/checks-$v-$m.log
 			progress "checks: $v $m"
-			part_boot $m 2 420 "$log" "$(workloads $m);khugepaged 3 3 2;inject collapse 3 4 2;memcg mix 2;window 2;race 30"
+			part_boot $m 2 420 "$log" "$(workloads $m 2);$CHECKED"
 			wrong=$(complaint "$log")
 			[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
 			results_of "$log" "$v" "$m/2" 1 >"$WORK/boot"
 			[ -n "$wrong" ] || wrong=$(ill_effect)
-			judge checks "$v" "$m/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${wrong:-no report}"
+			judge checks "$v" "$m/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${wrong:-"no report; $(checked khugepaged); $(checked memcg,collapse)"}"
 		done
 	done
 }
@@ -250,7 +284,7 @@ checks() {
 # and with 64 KiB pages 256 tables would have to go before a page does).
 kernel() {
 	local v log wrong freed pages queued run seen
-	for v in "${WANTED[@]}"; do
+	for v in $(of_part kernel); do
 		log=$RESULTS/kernel-$v-radix4k.log
 		progress "kernel: $v"
 		lab_kernel "$v" kernel 4k || exit 125
@@ -282,23 +316,62 @@ reclaim_wrong() {
 	for want; do grep -qx "$want" "$WORK/observed" || { echo "$want expected: $(grep "^${want%%=*}=" "$WORK/observed" || echo "not seen")"; return; }; done
 }
 
-# PT_RECLAIM over always-rcu-fixed: the workload of all architectures, and the fallback where v3 warned.
+# tables_figures: of WORK/observed, for people.
+tables_figures() {
+	awk '{ v[$1] = $2 } END { print "VmPTE " v["vmpte_below"] ", " v["vmpte_at"] ", " v["vmpte_above"] " kB, pages of tables " \
+		v["kernel_below"] ", " v["kernel_at"] ", " v["kernel_above"] " kB in chunks below a table, of one, above" }' "$WORK/observed"
+}
+
+# reclaim_boot VARIANT MMU KIND PART: the workload of all architectures; sets wrong.
+reclaim_boot() {
+	local part=$4 log=$RESULTS/reclaim-$1-$2-$3-${4%%,*}.log status=0
+	progress "reclaim: $1 $2 $3 $part"
+	pack "$WORK" "$KERNEL/workload"
+	lab_qemu "$WORK/initrd" 2 240 "$log" -- "umlab=$part" "pmd_kb=$AREA_KB" || status=$?
+	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
+	awk -v part="${part%%,*}" -v pt_reclaim="$([ "$3" = off ] && echo n || echo y)" -f "$ROOT/tests/arch/judge.awk" "$log" >"$WORK/observed"
+	wrong=$(complaint "$log")
+}
+
+# reclaim_workloads VARIANT MMU WORKLOADS NAME: the lab's own; sets wrong, and WORK/boot.
+reclaim_workloads() {
+	local log=$RESULTS/reclaim-$1-$2-$4.log
+	progress "reclaim: $1 $2 $4"
+	part_boot "$2" 2 240 "$log" "$3"
+	wrong=$(complaint "$log")
+	[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
+	results_of "$log" "$1" "$2/2" 1 >"$WORK/boot"
+}
+
+# reclaim_row VARIANT MMU HOW: judged by wrong.
+reclaim_row() { judge reclaim "$1" "$2/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${wrong:-$3}"; }
+
+# PT_RECLAIM over the mended proposal: the workload of all architectures beside the same kernel without it, the fallback where v3
+# warned, what one table left of a page costs, and two CPUs at one table in the kernel that complains by itself.
 reclaim() {
-	local part log m wrong status
-	lab_kernel always-rcu-fixed reclaim "" || exit 125
-	for m in hash radix; do
-		mmu $m
-		for part in tables,contents inject-madvise inject-munmap; do
-			log=$RESULTS/reclaim-$m-${part%%,*}.log
-			progress "reclaim: $m $part"
-			pack "$WORK" "$KERNEL/workload"
-			status=0
-			lab_qemu "$WORK/initrd" 1 240 "$log" -- "umlab=$part" "pmd_kb=$AREA_KB" || status=$?
-			[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
-			awk -v part="${part%%,*}" -v pt_reclaim=y -f "$ROOT/tests/arch/judge.awk" "$log" >"$WORK/observed"
-			wrong=$(complaint "$log")
-			wrong=${wrong:-$(reclaim_wrong "${part%%,*}")}
-			judge reclaim always-rcu-fixed "$m/1" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${part%%,*}: ${wrong:-$(paste -sd' ' "$WORK/observed")}"
+	local v m part wrong tables
+	for v in $(of_part reclaim); do
+		for m in hash radix; do
+			mmu $m
+			# A few dozen pages of tables.
+			[ $m = hash ] && tables=512 || tables=4096
+			lab_kernel "$v" window "" || exit 125
+			reclaim_boot "$v" $m off tables,contents
+			reclaim_row "$v" $m "tables without PT_RECLAIM: $(tables_figures)"
+			lab_kernel "$v" reclaim "" || exit 125
+			reclaim_boot "$v" $m on tables,contents
+			wrong=${wrong:-$(reclaim_wrong tables)}
+			reclaim_row "$v" $m "tables: $(tables_figures)"
+			for part in inject-madvise inject-munmap; do
+				reclaim_boot "$v" $m on $part
+				wrong=${wrong:-$(reclaim_wrong $part)}
+				reclaim_row "$v" $m "$part: $(sed -n 's/^failed_[^ ]* //p' "$WORK/observed") allocations failed, no warning"
+			done
+			reclaim_workloads "$v" $m "sparse 1 $tables;sparse 4 $tables" sparse
+			reclaim_row "$v" $m "sparse: $(jq -rs 'map("in \(.workload | split(",")[1]) rounds VmPTE \(.vmpte_full) -> \(.vmpte) kB, pages of tables \(.tables_full_kb) -> \(.tables_kb) kB") | join("; ")' "$WORK/boot")"
+			lab_kernel "$v" reclaim-checks "" || exit 125
+			reclaim_workloads "$v" $m "dontneed 10;mix 2" dontneed
+			reclaim_row "$v" $m "dontneed: emptied $(jq -r 'select(.workload | startswith("dontneed")) | .count' "$WORK/boot") times while another CPU wrote to it"
 		done
 	done
 }

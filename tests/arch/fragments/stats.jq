@@ -6,4 +6,10 @@ def apart($mine; $its): ($mine | max) < ($its | min) or ($mine | min) > ($its | 
 
 # By how many per cent the median of the one is above that of the other.
 def more($mine; $its): (($mine | median) / ($its | median) - 1) * 100 | round;
-def percent: if . > 0 then "+\(.) %" else "\(.) %" end;
+# The geometric mean of ratios, in per cent above 1.
+def mean_more: if length == 0 then null else ((map(log) | add) / length | exp - 1) * 1000 | round / 10 end;
+def percent: if . == null then "-" elif . > 0 then "+\(.) %" else "\(.) %" end;
+
+# Numbers in the order of their first appearance, for group_by().
+def number($key): (reduce .[] as $r ([]; if index($r[$key]) then . else . + [$r[$key]] end)) as $order
+	| map(. + { ($key + "_number"): (.[$key] as $v | $order | index($v)) });

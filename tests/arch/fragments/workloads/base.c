@@ -64,7 +64,7 @@ int make_file(size_t areas)
 	return fd;
 }
 
-/* Maps `areas` of `fd` where a PMD begins. */
+/* Maps `areas` of `fd`, -1: of nothing, where a PMD begins. */
 char *map_aligned(int fd, size_t areas)
 {
 	size_t len = areas * area;
@@ -73,7 +73,7 @@ char *map_aligned(int fd, size_t areas)
 	if (at == MAP_FAILED)
 		die("no room for %zu areas", areas);
 	at = (char *)(((unsigned long)at + area - 1) / area * area);
-	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+	if (mmap(at, len, PROT_READ | PROT_WRITE, (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED) | MAP_FIXED, fd, 0) == MAP_FAILED)
 		die("mmap");
 	return at;
 }

@@ -33,9 +33,14 @@ long failed(void)
 
 #define CGROUP "/tmp/cgroup/"
 
-/* Does the `work` of argv in a process, and a memory control group, of its own. */
-void run_in_memcg(long (*work)(char **argv), char **argv)
+/* Does the `work` of argv in a process, and a memory control group, of its own; returns what `work` returns. */
+long run_in_memcg(long (*work)(char **argv), char **argv)
 {
+	int ends[2];
+	long count;
+
+	if (pipe(ends))
+		die("pipe");
 	mkdir(CGROUP, 0755);
 	if (mount("none", CGROUP, "cgroup2", 0, NULL) && errno != EBUSY)
 		die("cgroup2");
@@ -44,25 +49,34 @@ void run_in_memcg(long (*work)(char **argv), char **argv)
 		die(CGROUP "lab");
 	if (!child()) {
 		write_to(CGROUP "lab/cgroup.procs", "0");
-		work(argv);
-		_exit(0);
+		count = work(argv);
+		_exit(write(ends[1], &count, sizeof(count)) != sizeof(count));
 	}
 	reap(1);
+	if (read(ends[0], &count, sizeof(count)) != sizeof(count))
+		die("a count");
+	close(ends[0]);
+	close(ends[1]);
+	return count;
 }
 
-/* What the group still pays for page tables now that nobody is in it, in KiB: looked at until it is nothing, or for 10 s. */
+/* What the group pays for page tables, in KiB. */
+static long charged_now(void)
+{
+	long bytes = read_number(CGROUP "lab/memory.stat", "pagetables ");
+
+	if (bytes < 0)
+		die("no pagetables in memory.stat");
+	return bytes / 1024;
+}
+
+/* ... when nobody is in it any more: looked at until it is nothing, or for 10 s. */
 long charged(void)
 {
-	long kib = -1;
-
-	for (int i = 0; i < 100; i++) {
-		kib = read_number(CGROUP "lab/memory.stat", "pagetables ");
-		if (kib < 0)
-			die("no pagetables in memory.stat");
-		kib /= 1024;
-		if (!kib)
-			break;
+	for (int i = 0; i < 100 && charged_now(); i++)
 		usleep(100000);
-	}
-	return kib;
+	return charged_now();
 }
+
+/* What the kernel has taken for the group and not given back, in KiB: pages of page tables are charged here when they are allocated. */
+long kernel_charged(void) { return read_number(CGROUP "lab/memory.stat", "kernel ") / 1024; }

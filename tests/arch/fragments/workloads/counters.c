@@ -64,7 +64,7 @@ void reset_counters(void)
 
 /*
  * When all that waits for a grace period has been freed, mmu_gather's batches too, or nothing will be any more: no fragment
- * was freed for 300 ms and none waits, or 10 s are over.
+ * was freed for 150 ms and none waits, or 10 s are over.
  */
 void print_counters(void)
 {
@@ -74,12 +74,12 @@ void print_counters(void)
 
 	if (access(COUNTERS, R_OK))
 		return;
-	for (int i = 0; i < 33; i++) {
+	for (int i = 0; i < 66; i++) {
 		now = read_number(COUNTERS, "fragments_freed=");
 		if (now == freed && read_number(COUNTERS, "waiting=") <= 0)
 			break;
 		freed = now;
-		usleep(300000);
+		usleep(150000);
 	}
 	file = fopen(COUNTERS, "re");
 	if (!file)

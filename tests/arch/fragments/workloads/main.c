@@ -6,11 +6,13 @@
  *   fragments collapse-exit PROCESSES ROUNDS AREAS  the same, and each process ends right after its tables were taken
  *   fragments khugepaged PROCESSES ROUNDS AREAS     as collapse, but khugepaged does it
  *   fragments munmap PROCESSES ROUNDS TABLES        mmu_gather: tables of one page each, unmapped at once
- *   fragments fork ROUNDS TABLES                    children that have as many tables as their parent, and end
- *   fragments exec ROUNDS                           address spaces that are thrown away young
+ *   fragments fork CHILDREN TABLES                  children that have as many tables as their parent, and end
+ *   fragments exec CHILDREN                         address spaces that are thrown away young
  *   fragments mix SECONDS                           all of it at once
  *   fragments race SECONDS                          pte_frag_destroy() against a hole that is punched, until it goes wrong
  *   fragments window ROUNDS                         the same with a reader that window.patch holds in the window
+ *   fragments sparse ROUNDS TABLES                  PT_RECLAIM: MADV_DONTNEED of all tables but one of each 16, then two, ...
+ *   fragments dontneed SECONDS                      PT_RECLAIM: MADV_DONTNEED of a table that another thread writes to
  *   fragments boot                                  nothing; its counters are those since the kernel began
  *
  * Before any of them: "inject", no page without waiting for it, and so none for mmu_gather's batches; "memcg", in a memory
@@ -28,6 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+
+char more[MORE_MAX];
 
 static int number(char **argv, int n)
 {
@@ -68,6 +72,10 @@ static long run(char **argv)
 		exec_loop(number(argv, 1));
 	else if (!strcmp(name, "mix"))
 		mix(number(argv, 1));
+	else if (!strcmp(name, "sparse"))
+		sparse(number(argv, 1), number(argv, 2));
+	else if (!strcmp(name, "dontneed"))
+		return dontneed(number(argv, 1));
 	else if (!strcmp(name, "race"))
 		return race(number(argv, 1));
 	else if (!strcmp(name, "window"))
@@ -92,7 +100,7 @@ static void measure(char **argv)
 	start_watching();
 	t = milliseconds();
 	if (in_memcg)
-		run_in_memcg(run, argv + 1);
+		count = run_in_memcg(run, argv + 1);
 	else
 		count = run(argv + injects);
 	t = milliseconds() - t;
@@ -100,13 +108,13 @@ static void measure(char **argv)
 	printf("result workload=%s", argv[0]);
 	for (argv++; *argv; argv++)
 		printf(",%s", *argv);
-	printf(" ms=%ld peak_kb=%ld count=%ld", t, peak, count);
+	printf(" ms=%ld peak_kb=%ld count=%ld%s", t, peak, count, more);
 	if (!count && collapse_error)
 		fprintf(stderr, "fragments: MADV_COLLAPSE never did it: %s\n", strerror(collapse_error));
 	if (injects)
 		printf(" failed=%ld", failed());
 	if (in_memcg)
-		printf(" charged_kb=%ld", charged());
+		printf(" charged_kb=%ld kernel_kb=%ld", charged(), kernel_charged());
 	printf("\n");
 	print_counters();
 }

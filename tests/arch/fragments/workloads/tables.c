@@ -34,26 +34,36 @@ void munmap_all(int processes, int rounds, size_t tables)
 	reap(-1);
 }
 
-void fork_loop(int rounds, size_t tables)
+/* So many children of a storm there are at once. */
+#define STORM 8
+
+/* The child of number `i` of a storm: for one more than there may be, one has to end first. */
+static pid_t storm_child(int i)
+{
+	if (i >= STORM)
+		reap(1);
+	return child();
+}
+
+void fork_loop(int children, size_t tables)
 {
 	char *at = populate(tables);
 
-	for (int i = 0; i < rounds; i++) {
-		if (!child()) {
+	for (int i = 0; i < children; i++)
+		if (!storm_child(i)) {
 			expect(at, tables, 1, "in a child");
 			_exit(0);
 		}
-		reap(1);
-	}
+	reap(-1);
+	munmap(at, tables * area);
 }
 
-void exec_loop(int rounds)
+void exec_loop(int children)
 {
-	for (int i = 0; i < rounds; i++) {
-		if (!child()) {
+	for (int i = 0; i < children; i++)
+		if (!storm_child(i)) {
 			execl("/proc/self/exe", "fragments", "nothing", NULL);
 			die("exec");
 		}
-		reap(1);
-	}
+	reap(-1);
 }

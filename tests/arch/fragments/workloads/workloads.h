@@ -22,7 +22,7 @@ pid_t child(void);
 void reap(int n);
 /* A file of `areas` tables' worth in tmpfs. */
 int make_file(size_t areas);
-/* Maps `areas` of `fd` where a table begins. */
+/* Maps `areas` of `fd`, -1: of nothing, where a table begins. */
 char *map_aligned(int fd, size_t areas);
 /* Writes a 1 to the first byte of each table's worth. */
 void touch(volatile char *at, size_t areas);
@@ -34,6 +34,12 @@ void wait_for(int fd, int n);
 void write_to(const char *path, const char *text);
 /* The number in the line of `path` that begins with `name`, or of the first line that is one; -1: none. */
 long read_number(const char *path, const char *name);
+
+/* main.c */
+
+#define MORE_MAX 256
+/* What a workload has to add to its line of results: " KEY=VALUE" each. */
+extern char more[MORE_MAX];
 
 /* counters.c */
 
@@ -62,8 +68,9 @@ long collapse_exit_loop(int processes, int rounds, size_t areas);
 
 void munmap_loop(int rounds, size_t tables);
 void munmap_all(int processes, int rounds, size_t tables);
-void fork_loop(int rounds, size_t tables);
-void exec_loop(int rounds);
+/* So many children, several at a time. */
+void fork_loop(int children, size_t tables);
+void exec_loop(int children);
 
 /* mix.c */
 
@@ -80,9 +87,16 @@ long window(int rounds);
 void inject(void);
 /* Ends that; returns how many were refused. */
 long failed(void);
-/* Does the `work` of argv in a process, and a memory control group, of its own. */
-void run_in_memcg(long (*work)(char **argv), char **argv);
-/* What that group still pays for page tables now that nobody is in it, in KiB: looked at until it is nothing, or for 10 s. */
+/* Does the `work` of argv in a process, and a memory control group, of its own; returns what `work` returns. */
+long run_in_memcg(long (*work)(char **argv), char **argv);
+/* What that group still pays, now that nobody is in it, in KiB: for page tables (looked at until it is nothing, or for 10 s), for all of the kernel's. */
 long charged(void);
+long kernel_charged(void);
+
+/* reclaim.c */
+
+void sparse(int rounds, size_t tables);
+/* How often the table went. */
+long dontneed(int seconds);
 
 #endif
