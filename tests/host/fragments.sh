@@ -18,8 +18,8 @@ is "$(in_lab variants | paste -sd' ')" "merged always-rcu merged-fixed always-rc
 is "$(awk '!/^#/ { for (i = 2; i <= NF; i++) if ($i != "-") print $i }' "$lab/variants.txt" | sort -u | while read -r p; do [ -f "$patches/$p.patch" ] || echo "$p"; done)" "" "each patch of a variant is there"
 is "$(for p in "$patches"/*.patch; do p=${p##*/}; grep -q "^| ${p%.patch} |" "$patches/README.md" || echo "$p"; done)" "" "each patch is in their README"
 is "$(sed '/^#/d; s/ .*//' "$lab/expect.txt" | paste -sd' ')" "$(in_lab variants | paste -sd' ')" "each variant has one line in expect.txt"
-is "$(sed '/^#/d' "$lab/expect.txt" | tr -s ' ' '\n' | grep = | grep -vxE 'measure=right|window=(freed|kept)|race=(dies|lives)|kernel=(at-once|by-rcu)|checks=clean|reclaim=clean|cpus=[124]')" "" "in words that the lab has"
-for k in race counters window kernel checks debug reclaim reclaim-checks; do
+is "$(sed '/^#/d' "$lab/expect.txt" | tr -s ' ' '\n' | grep = | grep -vxE 'measure=right|window=(freed|kept)|race=(dies|lives)|kernel=(at-once|by-rcu)|checks=clean|reclaim=clean|early=pending|cpus=[124]')" "" "in words that the lab has"
+for k in race counters window kernel checks debug reclaim reclaim-off reclaim-early reclaim-checks; do
 	is "$(in_lab eval 'kind '$k'; for p in $MORE; do [ -f "$FRAG_PATCHES/$p.patch" ] || echo $p; done; for f in ${FLAVOURS_MORE//+/ }; do [ -f "$ARCH_DIR/ppc64/$f.config" ] || [ -f "$ARCH_DIR/$f.config" ] || echo $f; done')" "" "$k: its patches and flavours are there"
 done
 
@@ -39,6 +39,14 @@ for line in "rcu: INFO: rcu_sched self-detected stall on CPU" "BUG: spinlock bad
 	echo "[ 9.0] $line" | cat "$dir/log" - >"$dir/bad"
 	like "$(in_lab complaint "$dir/bad")" "${line%%[:(]*}" "a complaint: ${line%% on*}"
 done
+
+eval "$(grep '^in_trace() {' "$lab/run.sh")"
+printf '%s\n' "BUG: Kernel NULL pointer dereference on read at 0x0" "NIP do_raw_spin_trylock" "Call Trace:" ".pte_offset_map_lock+0x64/0x110" "---[ end trace 0 ]---" >"$dir/bug"
+in_trace pte_offset_map_lock "$dir/bug"; is $? 0 "a race is lost where the lock is in the trace"
+printf '%s\n' "rcu: INFO: rcu_preempt detected stalls on CPUs" "Call Trace:" ".pte_offset_map_lock+0x64/0x110" "Kernel panic - not syncing: RCU Stall" >"$dir/stall"
+in_trace pte_offset_map_lock "$dir/stall"; is $? 1 "... but for that of a stall"
+printf '%s\n' "BUG: x" "Call Trace:" ".other+0x1/0x2" "---[ end trace 0 ]---" ".pte_offset_map_lock+0x64/0x110" >"$dir/other"
+in_trace pte_offset_map_lock "$dir/other"; is $? 1 "... and of what comes later"
 
 # ---- a difference, or noise ----
 # result VARIANT MS...: one workload, run so often.
@@ -63,6 +71,7 @@ for args in "--nonsense" "nobody" "--runs 0" "--parts lunch" "--settings hash/3"
 	is "$rc" 2 "$args: wrong usage"
 	like "$out" '^(fragments|lib): ' "... said in a line"
 done
+like "$("$lab/run.sh" --parts race always-rcu-taught 2>&1)" "^fragments: always-rcu-taught: nothing to do in --parts 'race'" "nothing of what was asked for is there"
 out=$("$lab/gdb.sh" nobody 2>&1); is "$?" 2 "gdb.sh nobody: wrong usage"
 out=$(make -s -C "$top" arch A=sparc64 LAB=fragments 2>&1); like "$out" 'LAB=fragments of A=ppc64' "the lab is ppc64's"
 finish

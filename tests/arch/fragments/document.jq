@@ -19,12 +19,13 @@ def cost($setting): . as $all | ([.measured[] | select(.setting == $setting)] | 
 		+ (["merged", "always-rcu", "always-rcu-taught"] | map(. as $v | $all | "\(counter($setting; $w; $v; "rcu_queued")) / \(counter($setting; $w; $v; "rcu_twice"))") | join(" | "))
 		+ " | \(peak($setting; $w; "merged")) | \(peak($setting; $w; "always-rcu")) |") | join("\n");
 
-# Each variant's run times beside merged's, workload by workload; without the mix, whose time is given.
-def comparisons: [.measured | map(select(.workload | startswith("mix") | not)) | group_by([.setting, .workload])[] | . as $all
+# Each variant's run times beside merged's, workload by workload; without the mix, whose time is given, and without injection, where one waits
+# for grace periods in place.
+def comparisons: [.measured | map(select(.workload | startswith("mix") or startswith("inject") | not)) | group_by([.setting, .workload])[] | . as $all
 	| ($all | map(select(.variant == "merged") | .ms)) as $its
 	| ([$all[].variant] | unique - ["merged"])[] as $variant | ($all | map(select(.variant == $variant) | .ms)) as $mine
 	| select(($its | length) > 0 and ($mine | length) > 0)
-	| { $variant, what: "\($all[0].workload | words) (\($all[0].setting))", percent: more($mine; $its), ratio: (($mine | median) / ($its | median)), apart: apart($mine; $its),
+	| { $variant, setting: $all[0].setting, what: "\($all[0].workload | words) (\($all[0].setting))", percent: more($mine; $its), ratio: (($mine | median) / ($its | median)), apart: apart($mine; $its),
 		twice: ($all | map(select(.variant == $variant) | .counters.rcu_twice // 0) | median) }];
 # How many of $n comparisons of $runs runs that do not differ are apart all the same, on average.
 def by_chance($n; $runs): reduce range(1; $runs + 1) as $i (2 * $n; . * $i / ($runs + $i)) | . * 10 | round / 10;
@@ -35,7 +36,7 @@ def mixed($variant): [.measured | map(select(.workload | startswith("mix"))) | g
 	| (map(select(.variant == "merged") | .counters.fragments_freed) | median) as $its | (map(select(.variant == $variant) | .counters.fragments_freed) | median) as $mine
 	| select($its and $mine) | $mine / $its] | if length == 0 then "-" else mean_more | percent end;
 
-. as $lab | comparisons as $compared | ($compared | map(select(.variant == "always-rcu"))) as $proposal
+. as $lab | comparisons as $compared | ($compared | map(select(.variant == "always-rcu"))) as $proposal | ($compared | map(select(.variant == "always-rcu-taught"))) as $taught
 | "# powerpc's page table fragments: the proposal, the merged code, and what neither covers
 
 Written by `make arch A=ppc64 LAB=fragments` on \(.date): \(.qemu), \(.runs) runs of each variant in turn, each begun with another one. The text is
@@ -62,10 +63,12 @@ always-rcu differs from the posted diff in one thing: a page of the kernel's own
 - Every page that munmap frees waits for two grace periods with the proposal (\(counter("hash/2"; "munmap,1,"; "always-rcu"; "rcu_twice")) of \(counter("hash/2"; "munmap,1,"; "always-rcu"; "pages_freed")) below), and up to \(most("hash/2"; "munmap,1,"; "always-rcu"; "waiting_peak") | if type == "number" then "\(.) pages of 64 KiB wait at a time, \(. / 16 | round) MiB" else . end).
 - Run times of always-rcu beside merged's: \($proposal | map(.ratio) | mean_more | percent) (geometric mean of \($proposal | length) comparisons; longer in \($proposal | map(select(.ratio > 1)) | length)). always-rcu-fixed, which does the same work: \($compared | map(select(.variant == "always-rcu-fixed") | .ratio) | mean_more | percent); merged-fixed,
   which does merged's: \($compared | map(select(.variant == "merged-fixed") | .ratio) | mean_more | percent). What variants with the same work differ by is noise, and a difference of that size cannot be told from it.
-- mmu_gather can be taught to leave the wait to the page (always-rcu-taught): no page waits for mmu_gather first then. Its run times: \($compared | map(select(.variant == "always-rcu-taught") | .ratio) | mean_more | percent).
+- mmu_gather can be taught to leave the wait to the page (always-rcu-taught): no page waits twice then. Its run times: \($taught | map(.ratio) | mean_more | percent) over \($taught | length) comparisons, with 2 CPUs; in these always-rcu-fixed has
+  \($compared | map(select(.variant == "always-rcu-fixed" and ([.setting] | inside($taught | map(.setting)))) | .ratio) | mean_more | percent), merged-fixed \($compared | map(select(.variant == "merged-fixed" and ([.setting] | inside($taught | map(.setting)))) | .ratio) | mean_more | percent).
 - Neither way covers `pte_frag_destroy()`, which frees a page under a lockless walker: found by this comparison, reproduced without a change of a source
   file, mended by merged-fixed.patch in the one and always-rcu-fixed.patch in the other.
-- With the proposal, PT_RECLAIM could be on for PTE tables, and would give back less than it seems: tables that stay hold their page.
+- With the proposal PT_RECLAIM could be on for PTE tables; with the hash MMU lazy MMU mode has to end first. It would give back less than it
+  seems: tables that stay hold their page.
 
 ## The proposal, sentence by sentence
 
@@ -97,7 +100,7 @@ at most. All run times, of all MMUs and numbers of CPUs, beside merged's:
 |---|---|---|---|---|
 \([$compared | in_all] | join("\n"))
 
-\"Apart\": no run of the one within the range of the other; of \($compared | length) comparisons of \(.runs) runs, chance alone sets \(by_chance($compared | length; .runs)) apart. The mix ends by the clock; the fragments that
+\"Apart\": no run of the one within the range of the other; without `inject`, which has a paragraph of its own below; of \($compared | length) comparisons of \(.runs) runs, chance alone sets \(by_chance($compared | length; .runs)) apart. The mix ends by the clock; the fragments that
 it freed until then: \([$compared[].variant] | unique | map(. as $v | "\(.) \($lab | mixed($v))") | join(", ")).
 
 > This means pte_free_defer() won't do anything special on PPC as PPC will always RCU free these things, this address the defer concern too, I think.
@@ -163,7 +166,8 @@ Held in the window (window.patch: a reader that calls itself \"window\" stays be
 
 Without a change of a source file, with two options of debugging (`tests/arch/ppc64/race.config`: PREEMPT, DEBUG_SPINLOCK): processes that punch holes
 run where nobody else wants the CPU, so that whoever wakes up there stops them anywhere, in the window, too; four others have tables for
-the same files, lose them to MADV_COLLAPSE, and end. qemu is pinned to one CPU of the host:
+the same files, lose them to MADV_COLLAPSE, and end. All are on one CPU of four of the guest, CPUs keep few pages to themselves
+(vm.percpu_pagelist_high_fraction=1000000), and qemu is pinned to one CPU of the host:
 
 \(seen("race"))
 
@@ -199,15 +203,20 @@ PAGE_TABLE_CHECK and MEMCG:
 
 ## Could PT_RECLAIM be on?
 
-For PTE tables, which is all that it frees: yes, as far as this goes. `pte_free_tlb()` hands the fragment to mmu_gather with index 0, the
-batch waits for a grace period, `pte_fragment_free()` drops the fragment. What stands against it is one function, the fallback
-`__tlb_remove_table_one()`, which takes a ptdesc for granted to have an rcu_head. pt-reclaim.patch keeps the fallback of today for the upper levels, and
-over always-rcu-fixed and one-table.patch a PTE fragment is freed straight away, since its page waits by itself. Two CPUs; `inject` are the two cases in which v3 warned;
-`dontneed` has two CPUs at one table in the checked kernel:
+For PTE tables, which is all that it frees: two things stand against it. One is the fallback `__tlb_remove_table_one()`, which takes a ptdesc for granted to have
+an rcu_head. pt-reclaim.patch keeps the fallback of today for the upper levels, and over always-rcu-fixed and one-table.patch a PTE fragment is dropped straight away, since
+its page waits by itself. The other is the hash MMU. `zap_pte_range()` takes an emptied table away within lazy MMU mode, in which powerpc puts the invalidation of
+hash table entries off, up to 192 of them, and counts on the table's lock to keep others out: with the PMD cleared another CPU can have a new table and a new lock, and
+insert a second entry for the same address. qemu takes the first of two and goes on; hardware may raise a machine check. Counted:
+
+\(seen("early"))
+
+lazy-mmu.patch ends lazy MMU mode before. With it, on two CPUs; `inject` are the two cases in which v3 warned; in `dontneed` two CPUs
+are at one table, in the checked kernel:
 
 \(seen("reclaim"))
 
-What it lacks: a page is freed when all of its fragments are, and a fragment is never handed out again. `sparse` keeps one table of 16, then makes all again and keeps
+In none of these boots an entry was pending. What it lacks: a page is freed when all of its fragments are, and a fragment is never handed out again. `sparse` keeps one table of 16, then makes all again and keeps
 two, and so on: what the pages take has nothing to do with VmPTE any more, and grows. PT_RECLAIM here would want an allocator of fragments that takes them back.
 The upper levels, which PT_RECLAIM leaves alone, would take an rcu_head, or another deferred free, of their own to be RCU-freed one by one. Powerpc's other MMUs were not looked at.
 

@@ -37,8 +37,10 @@ kind() {
 	kernel) MORE=counters FLAVOURS_MORE=counters+vmalloc ;;
 	debug) MORE= FLAVOURS_MORE=debug ;;
 	checks) MORE="lockdep window counters" FLAVOURS_MORE=counters+checks ;;
-	reclaim) MORE="one-table pt-reclaim counters" FLAVOURS_MORE=counters ;;
-	reclaim-checks) MORE="lockdep one-table pt-reclaim counters" FLAVOURS_MORE=counters+checks ;;
+	reclaim) MORE="one-table lazy-mmu pt-reclaim counters" FLAVOURS_MORE=counters ;;
+	reclaim-off) MORE="one-table lazy-mmu counters" FLAVOURS_MORE=counters ;;
+	reclaim-early) MORE="one-table pt-reclaim counters" FLAVOURS_MORE=counters ;;
+	reclaim-checks) MORE="lockdep one-table lazy-mmu pt-reclaim counters" FLAVOURS_MORE=counters+checks ;;
 	*) usage "$1: no such kind of kernel" ;;
 	esac
 }

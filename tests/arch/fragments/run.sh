@@ -104,7 +104,7 @@ build_all() {
 	fi
 	if wanted reclaim; then
 		for v in $(of_part reclaim); do
-			lab_kernel "$v" window "" && lab_kernel "$v" reclaim "" && lab_kernel "$v" reclaim-checks "" || exit 125
+			for part in reclaim-off reclaim-early reclaim reclaim-checks; do lab_kernel "$v" $part "" || exit 125; done
 		done
 	fi
 }
@@ -157,13 +157,14 @@ measured_at() {
 	[ -z "$cpus" ] || [ "$cpus" = "${2#*/}" ]
 }
 
-# boots RUN: of one run, VARIANT SETTING a line. Each run begins with another variant, so that none is always the one behind the same other.
+# boots RUN: of one run, VARIANT SETTING a line. Each begins with another variant, and every other one goes backwards, so that none
+# always comes behind the same other.
 boots() {
 	local s k v these
 	mapfile -t these < <(of_part measure)
 	for s in $SETTINGS; do
 		for k in "${!these[@]}"; do
-			v=${these[(k + $1 - 1) % ${#these[@]}]}
+			v=${these[($1 % 2 ? k + $1 : ${#these[@]} * 2 - k + $1) % ${#these[@]}]}
 			! measured_at "$v" "$s" || echo "$v $s"
 		done
 	done
@@ -181,7 +182,7 @@ measure() {
 		done 3< <(boots "$run")
 		[ -t 2 ] || note "measured: run $run of $RUNS"
 	done
-	for v in $(of_part measure); do
+	for v in $(boots 1 | cut -d' ' -f1 | sort -u); do
 		[ -n "${WRONG[$v]-}" ] || judge measure "$v" all right "$((RUNS * $(boots 1 | grep -c "^$v "))) boots: as many callbacks run as queued, contents right"
 	done
 }
@@ -236,6 +237,9 @@ race() {
 	for v in $(of_part race); do race_verdict "$v"; done
 }
 
+# in_trace FUNCTION LOG: whether it is in the trace of the first oops or complaint of a lock; not in one of a stall, which a busy host has as well.
+in_trace() { awk -v f="$1" '/BUG: |Oops/ { on = 1 } on && /end trace|Kernel panic/ { exit } on && index($0, f) { found = 1; exit } END { exit !found }' "$2"; }
+
 # Dies: with the walker's lock in the trace. Lives: to its end, with files that were collapsed.
 race_verdict() {
 	local log=$RESULTS/race-$1.log status ended took wrong collapsed
@@ -245,10 +249,11 @@ race_verdict() {
 	collapsed=$(sed -n 's/.*result workload=race[^ ]* .*count=\([0-9]*\).*/\1/p' "$log")
 	if [ -z "$wrong" ] && [ "$ended" = 0 ] && [ "${collapsed:-0}" -gt 0 ]; then
 		judge race "$1" hash/4 lives "$collapsed collapses of a file in $(sed -n 's/.*result workload=race[^ ]* ms=\([0-9]*\).*/\1/p' "$log") ms"
-	elif grep -aq 'pte_offset_map_lock' "$log"; then
-		judge race "$1" hash/4 dies "after $took s: ${wrong:-stands still}, below pte_offset_map_lock()"
+	elif in_trace pte_offset_map_lock "$log"; then
+		judge race "$1" hash/4 dies "after $took s: $wrong, below pte_offset_map_lock()"
 	else
-		judge race "$1" hash/4 failed "${wrong:-$(sed -n 's/.*tap: fragments: //p' "$log" | head -n 1)}: see $log"
+		[ "$ended" != - ] || wrong=${wrong:-"stands still"}
+		judge race "$1" hash/4 failed "after $took s: ${wrong:-$(sed -n 's/.*tap: fragments: //p' "$log" | head -n 1)}: see $log"
 	fi
 }
 
@@ -305,14 +310,10 @@ kernel() {
 	done
 }
 
-# reclaim_wrong PART: what WORK/observed lacks, or has too much.
+# reclaim_wrong WANT...: what WORK/observed lacks, or has too much.
 reclaim_wrong() {
 	local want
-	grep -m1 '^log=' "$WORK/observed" || true
-	case $1 in
-	tables) set -- whole=freed contents=right ;;
-	*) set -- "$1=silent" ;;
-	esac
+	grep -m1 '^log=' "$WORK/observed" && return
 	for want; do grep -qx "$want" "$WORK/observed" || { echo "$want expected: $(grep "^${want%%=*}=" "$WORK/observed" || echo "not seen")"; return; }; done
 }
 
@@ -322,56 +323,78 @@ tables_figures() {
 		v["kernel_below"] ", " v["kernel_at"] ", " v["kernel_above"] " kB in chunks below a table, of one, above" }' "$WORK/observed"
 }
 
-# reclaim_boot VARIANT MMU KIND PART: the workload of all architectures; sets wrong.
+# reclaim_boot VARIANT MMU KIND PART WANT...: the workload of all architectures in the kernel of KIND, from which that is expected; sets wrong.
 reclaim_boot() {
 	local part=$4 log=$RESULTS/reclaim-$1-$2-$3-${4%%,*}.log status=0
 	progress "reclaim: $1 $2 $3 $part"
+	lab_kernel "$1" "$3" "" || exit 125
 	pack "$WORK" "$KERNEL/workload"
 	lab_qemu "$WORK/initrd" 2 240 "$log" -- "umlab=$part" "pmd_kb=$AREA_KB" || status=$?
 	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
-	awk -v part="${part%%,*}" -v pt_reclaim="$([ "$3" = off ] && echo n || echo y)" -f "$ROOT/tests/arch/judge.awk" "$log" >"$WORK/observed"
+	awk -v part="${part%%,*}" -v pt_reclaim="$([ "$3" = reclaim-off ] && echo n || echo y)" -f "$ROOT/tests/arch/judge.awk" "$log" >"$WORK/observed"
 	wrong=$(complaint "$log")
+	wrong=${wrong:-$(reclaim_wrong "${@:5}")}
 }
 
-# reclaim_workloads VARIANT MMU WORKLOADS NAME: the lab's own; sets wrong, and WORK/boot.
+# reclaim_workloads VARIANT MMU KIND WORKLOADS: the lab's own; sets wrong, and WORK/boot.
 reclaim_workloads() {
-	local log=$RESULTS/reclaim-$1-$2-$4.log
-	progress "reclaim: $1 $2 $4"
-	part_boot "$2" 2 240 "$log" "$3"
+	local log=$RESULTS/reclaim-$1-$2-$3-${4%% *}.log
+	progress "reclaim: $1 $2 $3 ${4%% *}"
+	lab_kernel "$1" "$3" "" || exit 125
+	part_boot "$2" 2 240 "$log" "$4"
 	wrong=$(complaint "$log")
 	[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
 	results_of "$log" "$1" "$2/2" 1 >"$WORK/boot"
 }
 
-# reclaim_row VARIANT MMU HOW: judged by wrong.
-reclaim_row() { judge reclaim "$1" "$2/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "${wrong:-$3}"; }
+# reclaim_row VARIANT MMU PART HOW: judged by wrong.
+reclaim_row() { judge reclaim "$1" "$2/2" "$([ -n "$wrong" ] && echo wrong || echo clean)" "$3: ${wrong:-$4}"; }
+
+# sum COUNTER: over the workloads of WORK/boot.
+sum() { jq -s --arg c "$1" 'map(.counters[$c] // 0) | add // 0' "$WORK/boot"; }
+
+# sparse_row, dontneed_row VARIANT MMU: tables went, and no hash table entry of theirs was left to be invalidated.
+sparse_row() {
+	[ "$(sum reclaimed)" -gt 0 ] && [ "$(sum pending)" = 0 ] && [ "$(jq -s 'all(.vmpte < .vmpte_full)' "$WORK/boot")" = true ] || wrong=${wrong:-"$(jq -c . "$WORK/boot" | paste -sd' ')"}
+	reclaim_row "$1" "$2" sparse "$(jq -rs 'map("in \(.workload | split(",")[1]) rounds VmPTE \(.vmpte_full) -> \(.vmpte) kB, pages of tables \(.tables_full_kb) -> \(.tables_kb) kB") | join("; ")' "$WORK/boot")"
+}
+dontneed_row() {
+	local written
+	written=$(jq -s 'map(.written // 0) | add' "$WORK/boot")
+	[ "$(sum reclaimed)" -gt 0 ] && [ "$(sum pending)" = 0 ] && [ "$written" -gt 0 ] || wrong=${wrong:-"$(jq -c . "$WORK/boot" | paste -sd' ')"}
+	reclaim_row "$1" "$2" dontneed "$(sum reclaimed) tables taken away while another CPU wrote to them, $written times to all of one"
+}
+
+# Without lazy-mmu.patch: what is left to be invalidated when a table is taken away.
+reclaim_early() {
+	local wrong pending
+	reclaim_workloads "$1" hash reclaim-early "sparse 1 512"
+	pending=$(sum pending)
+	judge early "$1" hash/2 "$([ "$pending" -gt 0 ] && echo pending || echo none)" "${wrong:-"$pending entries of the hash table still valid when the PMDs of $(sum reclaimed) tables were cleared"}"
+}
 
 # PT_RECLAIM over the mended proposal: the workload of all architectures beside the same kernel without it, the fallback where v3
 # warned, what one table left of a page costs, and two CPUs at one table in the kernel that complains by itself.
 reclaim() {
 	local v m part wrong tables
 	for v in $(of_part reclaim); do
+		reclaim_early "$v"
 		for m in hash radix; do
 			mmu $m
 			# A few dozen pages of tables.
 			[ $m = hash ] && tables=512 || tables=4096
-			lab_kernel "$v" window "" || exit 125
-			reclaim_boot "$v" $m off tables,contents
-			reclaim_row "$v" $m "tables without PT_RECLAIM: $(tables_figures)"
-			lab_kernel "$v" reclaim "" || exit 125
-			reclaim_boot "$v" $m on tables,contents
-			wrong=${wrong:-$(reclaim_wrong tables)}
-			reclaim_row "$v" $m "tables: $(tables_figures)"
+			reclaim_boot "$v" $m reclaim-off tables,contents whole=kept contents=right
+			reclaim_row "$v" $m "tables without PT_RECLAIM" "$(tables_figures)"
+			reclaim_boot "$v" $m reclaim tables,contents whole=freed contents=right
+			reclaim_row "$v" $m tables "$(tables_figures)"
 			for part in inject-madvise inject-munmap; do
-				reclaim_boot "$v" $m on $part
-				wrong=${wrong:-$(reclaim_wrong $part)}
-				reclaim_row "$v" $m "$part: $(sed -n 's/^failed_[^ ]* //p' "$WORK/observed") allocations failed, no warning"
+				reclaim_boot "$v" $m reclaim $part $part=silent
+				reclaim_row "$v" $m $part "$(sed -n 's/^failed_[^ ]* //p' "$WORK/observed") allocations failed, no warning"
 			done
-			reclaim_workloads "$v" $m "sparse 1 $tables;sparse 4 $tables" sparse
-			reclaim_row "$v" $m "sparse: $(jq -rs 'map("in \(.workload | split(",")[1]) rounds VmPTE \(.vmpte_full) -> \(.vmpte) kB, pages of tables \(.tables_full_kb) -> \(.tables_kb) kB") | join("; ")' "$WORK/boot")"
-			lab_kernel "$v" reclaim-checks "" || exit 125
-			reclaim_workloads "$v" $m "dontneed 10;mix 2" dontneed
-			reclaim_row "$v" $m "dontneed: emptied $(jq -r 'select(.workload | startswith("dontneed")) | .count' "$WORK/boot") times while another CPU wrote to it"
+			reclaim_workloads "$v" $m reclaim "sparse 1 $tables;sparse 4 $tables"
+			sparse_row "$v" $m
+			reclaim_workloads "$v" $m reclaim-checks "dontneed 10"
+			dontneed_row "$v" $m
 		done
 	done
 }
@@ -395,6 +418,7 @@ document() {
 	cp "$RESULTS.svg" "$ROOT/docs/powerpc-fragments.svg"
 }
 
+[ -n "$(for part in $PARTS; do of_part $part; done)" ] || usage "${WANTED[*]}: nothing to do in --parts '$PARTS': see expect.txt"
 watch
 mkdir -p "$RESULTS"
 lock "$RESULTS/.lock" "the lab of page table fragments is in use"

@@ -17,6 +17,9 @@ static char *make_tables(size_t tables)
 
 static long vmpte(void) { return read_number("/proc/self/status", "VmPTE:"); }
 
+/* For what waits for a grace period, of those who ran before, too. */
+static void settle(void) { usleep(500000); }
+
 /*
  * Of 16 tables that are made one after the other, MADV_DONTNEED empties all but one, and in each round that follows, all but one
  * more: what the process has of tables, and what pages they take.
@@ -24,16 +27,17 @@ static long vmpte(void) { return read_number("/proc/self/status", "VmPTE:"); }
 void sparse(int rounds, size_t tables)
 {
 	char *at = make_tables(tables);
-	long full = vmpte(), full_pages = exact_page_tables(), page_kb = getpagesize() / 1024;
+	long full = vmpte(), full_pages, page_kb = getpagesize() / 1024;
 
+	settle();
+	full_pages = exact_page_tables();
 	for (int r = 0; r < rounds; r++) {
 		touch(at, tables);
 		for (size_t i = 0; i < tables; i++)
 			if (i % 16 > (size_t)r && madvise(at + i * area, area, MADV_DONTNEED))
 				die("MADV_DONTNEED");
 	}
-	/* For who waits for a grace period. */
-	usleep(500000);
+	settle();
 	snprintf(more, MORE_MAX, " vmpte_full=%ld tables_full_kb=%ld vmpte=%ld tables_kb=%ld", full, full_pages * page_kb, vmpte(),
 		 exact_page_tables() * page_kb);
 	for (size_t i = 0; i < tables; i++)
@@ -44,6 +48,7 @@ void sparse(int rounds, size_t tables)
 }
 
 static volatile int over;
+static long written;
 static char *contended;
 
 /* Writes to each page of the table that goes, and reads it: what was written, or nothing. */
@@ -51,7 +56,7 @@ static void *writer(void *wrong)
 {
 	size_t page = getpagesize();
 
-	for (unsigned int n = 1; !over; n++)
+	for (unsigned int n = 1; !over; n++, written++)
 		for (size_t i = 0; i < area && !over; i += page) {
 			volatile unsigned int *word = (volatile unsigned int *)(contended + i);
 			unsigned int seen;
@@ -64,7 +69,10 @@ static void *writer(void *wrong)
 	return NULL;
 }
 
-/* A thread makes the table that MADV_DONTNEED empties, between two that have to stay as they are. Returns how often it was emptied. */
+/*
+ * A thread makes the table that MADV_DONTNEED empties, between two that have to stay as they are. Returns how often
+ * it was asked for; how often the thread has written to all of it is in `more`.
+ */
 long dontneed(int seconds)
 {
 	long end = milliseconds() + seconds * 1000, wrong = 0, rounds = 0;
@@ -88,5 +96,6 @@ long dontneed(int seconds)
 		fprintf(stderr, "fragments: page %ld: neither what was written nor nothing\n", wrong - 1);
 		_exit(1);
 	}
+	snprintf(more, MORE_MAX, " written=%ld", written);
 	return rounds;
 }

@@ -96,7 +96,7 @@ long kernel_charged(void);
 /* reclaim.c */
 
 void sparse(int rounds, size_t tables);
-/* How often the table went. */
+/* How often MADV_DONTNEED was called. */
 long dontneed(int seconds);
 
 #endif
