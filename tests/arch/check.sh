@@ -58,10 +58,16 @@ if [ -n "$CROSS_COMPILE" ]; then
 	until_signalled "${DIE_WITH_US[@]}" "$ROOT/tests/arch/libcheck.sh" "$NAME" >"$WORK/prefix" || exit 125
 	until_signalled cross_suites || exit 125
 fi
+# build_lab: what the lab's suites boot.
+build_lab() {
+	local v
+	"${DIE_WITH_US[@]}" "$ROOT/tests/arch/$LAB/run.sh" --build --parts "measure window checks kernel reclaim" --settings "hash/2 radix/2" || exit
+	for v in merged merged-fixed; do "${DIE_WITH_US[@]}" "$ROOT/tests/arch/$LAB/gdb.sh" --build "$v" || exit; done
+}
 HOST=$WORK/none
 if [ -n "$LAB" ]; then
 	# Built before, without the suites' limit of time.
-	[[ " $* " == *" --test "* ]] || until_signalled "${DIE_WITH_US[@]}" "$ROOT/tests/arch/$LAB/run.sh" --build --parts "measure window checks kernel reclaim" --settings "hash/2 radix/2" || exit
+	[[ " $* " == *" --test "* ]] || until_signalled build_lab || exit
 	HOST=$ROOT/tests/arch/$LAB/suites
 fi
 mkdir "$WORK/suites"

@@ -3,7 +3,8 @@
 # The window of pte_frag_destroy(), held open by gdb in a kernel without a change (window.py).
 # `make arch A=ppc64 LAB=fragments GDB=1` calls it.
 #
-# usage: tests/arch/fragments/gdb.sh [VARIANT]     (default merged)
+# usage: tests/arch/fragments/gdb.sh [--build] [VARIANT]     (default merged)
+#   --build  only the kernel
 # Exit status: 0 the window was shown; 1 it was not; 2 wrong usage; 124 not within 200 s; 125 a package, the kernel or qemu
 # could not be had; 130, 143 interrupted.
 . "$(dirname "$0")/../../../uml/lib.sh"
@@ -15,6 +16,8 @@ TOOL=fragments
 load_arch ppc64
 . "$ROOT/tests/arch/fragments/lib.sh"
 
+BUILD_ONLY=
+[ "${1-}" != --build ] || { BUILD_ONLY=1; shift; }
 VARIANT=${1:-merged}
 [ $# -le 1 ] && variants | grep -x -- "$VARIANT" >/dev/null || usage "$*: give one variant: $(variants | paste -sd' ')"
 "$ROOT/tools/deps.sh" with gdb-multiarch $SUITE_PACKAGES && arch_packages || exit 125
@@ -30,6 +33,7 @@ build_locked() {
 	lab_workloads && lab_kernel "$VARIANT" debug "" || exit 125
 }
 until_signalled build_locked || exit
+[ -z "$BUILD_ONLY" ] || exit 0
 lab_kernel "$VARIANT" debug "" || exit 125
 mmu hash
 lab_initrd "$WORK" "window 1"
