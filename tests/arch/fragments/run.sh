@@ -258,7 +258,7 @@ race_verdict() {
 }
 
 # Collapses by khugepaged and in a memory control group, of a few tables with the MMU whose huge pages are large.
-CHECKED="khugepaged 3 3 2;memcg collapse 3 8 2;inject collapse 3 4 2;memcg mix 2;window 2;race 30"
+CHECKED="khugepaged 3 3 2;memcg collapse 3 8 2;inject collapse 3 4 2;memcg mix 2;window 2;race 15"
 
 # What became of the checked workload whose name begins with KEY, in WORK/boot.
 checked() {
