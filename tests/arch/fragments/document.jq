@@ -25,8 +25,7 @@ def comparisons: [.measured | map(select(.workload | startswith("mix") or starts
 	| ($all | map(select(.variant == "merged") | .ms)) as $its
 	| ([$all[].variant] | unique - ["merged"])[] as $variant | ($all | map(select(.variant == $variant) | .ms)) as $mine
 	| select(($its | length) > 0 and ($mine | length) > 0)
-	| { $variant, setting: $all[0].setting, what: "\($all[0].workload | words) (\($all[0].setting))", percent: more($mine; $its), ratio: (($mine | median) / ($its | median)), apart: apart($mine; $its),
-		twice: ($all | map(select(.variant == $variant) | .counters.rcu_twice // 0) | median) }];
+	| { $variant, setting: $all[0].setting, what: "\($all[0].workload | words) (\($all[0].setting))", percent: more($mine; $its), ratio: (($mine | median) / ($its | median)), apart: apart($mine; $its) }];
 # How many of $n comparisons of $runs runs that do not differ are apart all the same, on average.
 def by_chance($n; $runs): reduce range(1; $runs + 1) as $i (2 * $n; . * $i / ($runs + $i)) | . * 10 | round / 10;
 # A line for each variant: how its times stand to merged's in all.

@@ -93,7 +93,7 @@ build_all() {
 	local v part
 	for part in measure window race checks; do
 		! wanted $part || for v in $(of_part $part); do
-			lab_kernel "$v" "$(case $part in measure) echo counters ;; *) echo $part ;; esac)" "" || exit 125
+			lab_kernel "$v" "${part/#measure/counters}" "" || exit 125
 		done
 	done
 	if wanted kernel; then
@@ -135,11 +135,10 @@ ill_effect() {
 
 # One boot of the measurement: contents and counters are judged here, times later.
 measure_one() {
-	local v=$1 setting=$2 run=$3 log=$RESULTS/measure-$1-${2/\//-}-$3.log status=0 wrong
+	local v=$1 setting=$2 run=$3 log=$RESULTS/measure-$1-${2/\//-}-$3.log wrong
 	mmu "${setting%/*}"
 	lab_kernel "$v" counters "$PAGES" || exit 125
-	lab_boot "${setting%/*}" "${setting#*/}" 300 "$log" "$(workloads "${setting%/*}" "${setting#*/}")" || status=$?
-	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$log")"; exit 125; }
+	part_boot "${setting%/*}" "${setting#*/}" 300 "$log" "$(workloads "${setting%/*}" "${setting#*/}")"
 	results_of "$log" "$v" "$setting" "$run" >"$WORK/boot"
 	wrong=$(complaint "$log")
 	[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end (${ENDED:-no status}): $(tail -n 1 "$log")"}
@@ -370,7 +369,7 @@ reclaim_early() {
 	local wrong pending
 	reclaim_workloads "$1" hash reclaim-early "sparse 1 512"
 	pending=$(sum pending)
-	judge early "$1" hash/2 "$([ "$pending" -gt 0 ] && echo pending || echo none)" "${wrong:-"$pending entries of the hash table still valid when the PMDs of $(sum reclaimed) tables were cleared"}"
+	judge early "$1" hash/2 "$([ -n "$wrong" ] && echo wrong || { [ "$pending" -gt 0 ] && echo pending || echo none; })" "${wrong:-"$pending entries of the hash table still valid when the PMDs of $(sum reclaimed) tables were cleared"}"
 }
 
 # PT_RECLAIM over the mended proposal: the workload of all architectures beside the same kernel without it, the fallback where v3
