@@ -102,5 +102,5 @@ bugs_like()
 # has_our_fixes KERNEL: whether UML's own bugs are mended in it (uml/patches/fixes), by a function of 0007.
 has_our_fixes()
 {
-	nm --defined-only "$1" 2> /dev/null | grep -q ' um_tlb_enter_user$'
+	nm -p --defined-only "$1" 2> /dev/null | grep -q ' um_tlb_enter_user$'
 }

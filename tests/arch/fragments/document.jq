@@ -14,7 +14,7 @@ def seen($part): "| variant | where | seen | what was counted |\n|---|---|---|--
 def words: gsub(","; " ");
 
 # One line for each workload: the two ways side by side, and the one that mmu_gather was taught.
-def cost($setting): . as $all | ([.measured[] | select(.setting == $setting)] | reduce .[].workload as $w ([]; if index($w) then . else . + [$w] end))
+def cost($setting): . as $all | ([.measured[] | select(.setting == $setting)] | map(.workload) | distinct)
 	| map(. as $w | $all | "| \($w | words) | \(times($setting; $w; "merged")) | \(times($setting; $w; "always-rcu")) | \(times($setting; $w; "always-rcu-taught")) | "
 		+ (["merged", "always-rcu", "always-rcu-taught"] | map(. as $v | $all | "\(counter($setting; $w; $v; "rcu_queued")) / \(counter($setting; $w; $v; "rcu_twice"))") | join(" | "))
 		+ " | \(peak($setting; $w; "merged")) | \(peak($setting; $w; "always-rcu")) |") | join("\n");

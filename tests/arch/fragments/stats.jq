@@ -10,6 +10,9 @@ def more($mine; $its): (($mine | median) / ($its | median) - 1) * 100 | round;
 def mean_more: if length == 0 then null else ((map(log) | add) / length | exp - 1) * 1000 | round / 10 end;
 def percent: if . == null then "-" elif . > 0 then "+\(.) %" else "\(.) %" end;
 
-# Numbers in the order of their first appearance, for group_by().
-def number($key): (reduce .[] as $r ([]; if index($r[$key]) then . else . + [$r[$key]] end)) as $order
+# The values of a list, each once, in the order of their first appearance.
+def distinct: reduce .[] as $v ([]; if index($v) then . else . + [$v] end);
+
+# Numbers in that order, for group_by().
+def number($key): (map(.[$key]) | distinct) as $order
 	| map(. + { ($key + "_number"): (.[$key] as $v | $order | index($v)) });

@@ -19,6 +19,22 @@ long exact_page_tables(void)
 	return page_tables();
 }
 
+/* exact_page_tables() once it has not changed for 300 ms: RCU is late with some of what was freed. */
+long settled_page_tables(void)
+{
+	long now = exact_page_tables();
+
+	for (int same = 0; same < 6; same++) {
+		long before = now;
+
+		usleep(50000);
+		now = exact_page_tables();
+		if (now != before)
+			same = -1;
+	}
+	return now;
+}
+
 /* What page tables take at most: looked at every 5 ms. */
 static volatile int watching;
 static volatile long peak;

@@ -17,9 +17,6 @@ static char *make_tables(size_t tables)
 
 static long vmpte(void) { return read_number("/proc/self/status", "VmPTE:"); }
 
-/* For what waits for a grace period, of those who ran before, too. */
-static void settle(void) { usleep(500000); }
-
 /*
  * Of 16 tables that are made one after the other, MADV_DONTNEED empties all but one, and in each round that follows, all but one
  * more: what the process has of tables, and what pages they take.
@@ -29,17 +26,15 @@ void sparse(int rounds, size_t tables)
 	char *at = make_tables(tables);
 	long full = vmpte(), full_pages, page_kb = getpagesize() / 1024;
 
-	settle();
-	full_pages = exact_page_tables();
+	full_pages = settled_page_tables();
 	for (int r = 0; r < rounds; r++) {
 		touch(at, tables);
 		for (size_t i = 0; i < tables; i++)
 			if (i % 16 > (size_t)r && madvise(at + i * area, area, MADV_DONTNEED))
 				die("MADV_DONTNEED");
 	}
-	settle();
 	snprintf(more, MORE_MAX, " vmpte_full=%ld tables_full_kb=%ld vmpte=%ld tables_kb=%ld", full, full_pages * page_kb, vmpte(),
-		 exact_page_tables() * page_kb);
+		 settled_page_tables() * page_kb);
 	for (size_t i = 0; i < tables; i++)
 		if (at[i * area] != (i % 16 < (size_t)rounds)) {
 			fprintf(stderr, "fragments: table %zu: its byte is %d\n", i, at[i * area]);

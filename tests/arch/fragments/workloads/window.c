@@ -23,22 +23,6 @@ static char *fill_room(void)
 	return at;
 }
 
-/* Their number when what was freed before has been for 300 ms: RCU is late with some. */
-static long settled_page_tables(void)
-{
-	long now = exact_page_tables();
-
-	for (int same = 0; same < 6; same++) {
-		long before = now;
-
-		usleep(50000);
-		now = exact_page_tables();
-		if (now != before)
-			same = -1;
-	}
-	return now;
-}
-
 /*
  * How many tables a child of ours has to make for the next one to be the first fragment of a page. Only a page of
  * which all fragments were deferred or never handed out is freed by pte_frag_destroy().

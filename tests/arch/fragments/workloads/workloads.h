@@ -45,6 +45,8 @@ extern char more[MORE_MAX];
 
 /* The number of page table pages now, of the whole machine. */
 long exact_page_tables(void);
+/* The same, once RCU has given back what was freed before. */
+long settled_page_tables(void);
 /* What page tables take at most between the two: KiB. */
 void start_watching(void);
 long stop_watching(void);
