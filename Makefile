@@ -11,7 +11,7 @@ CC ?= gcc
 ifeq ($(MAKECMDGOALS)/$(if $(T),T)/$(GDB)$(AGAIN),check/T/)
 .PHONY: check
 check:
-	@exec env MAKE='$(MAKE)' tests/again.sh
+	@exec env MAKE='$(MAKE)' UMLAB_MAKE=$$PPID tests/again.sh
 else
 # For builds, to see that they are not wanted any more.
 export UMLAB_MAKE := $(shell echo $$PPID)

@@ -10,9 +10,10 @@ build/rootfs.cpio: build/obj/rootfs/init rootfs/build.sh
 	rootfs/build.sh $< build/rootfs
 
 build/obj/rootfs/init: $(ROOTFS_INIT)
-	$(CC) -static -o $@ $^ -lutil
+	$(CC) -static -o $@.part $^ -lutil
+	@mv $@.part $@
 
-build/obj/rootfs/%.o: rootfs/%.c
+build/obj/rootfs/%.o: rootfs/%.c $(COMPILED_BY)
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
 

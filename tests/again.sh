@@ -14,7 +14,8 @@ cd "$top" || exit 2
 # Whatever may change what a run is; of files that are named, what they are.
 key=$(printf '%s\n' "$T" "${P-}" "${F-}" "${LINUX:+$(realpath "$LINUX" 2>&1)}" "${PATCHES:+$(cksum "$PATCHES" 2>&1)}" \
 	"${SOURCE:+$(stat -Lc '%n %i %Y %s' "$SOURCE" 2>&1)}" "${TAP-}" "${JOBS-}" "${MODE-}" "${CC-}" \
-	"${SEED-}" "${OPS-}" "${SERIAL-}" "${RANDOM_SECONDS-}" "${RANDOM_FIRST-}" "${SHRINK_SECONDS-}" "${ROUNDS-}" "$PATH" | cksum)
+	"${SEED-}" "${OPS-}" "${SERIAL-}" "${RANDOM_SECONDS-}" "${RANDOM_FIRST-}" "${SHRINK_SECONDS-}" "${ROUNDS-}" \
+	"${KCFLAGS-}" "${KAFLAGS-}" "${KCPPFLAGS-}" "${MAKEFLAGS-}" "$PATH" | cksum)
 dir=$top/build/again/${key// /-}
 
 same_project()
@@ -48,6 +49,9 @@ build_kernels()
 	done < "$dir/kernels"
 }
 
+# Another run of this that is under way keeps what it finds out; we go all the way, and leave that alone.
+mkdir -p "$dir" && exec 9> "$dir/lock" || exit 2
+flock -n 9 || exec "${MAKE:-make}" --no-print-directory check AGAIN=none
 if same_project; then
 	if ! same_kernels; then
 		touch "$dir/start"
@@ -56,5 +60,5 @@ if same_project; then
 	fi
 	exec tests/run --again "$dir"
 fi
-mkdir -p "$dir" && rm -f "$dir/jobs" && touch "$dir/start" || exit 2
+rm -f "$dir/jobs" && touch "$dir/start" || exit 2
 exec "${MAKE:-make}" --no-print-directory check "AGAIN=$dir"

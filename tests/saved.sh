@@ -94,8 +94,8 @@ load_run()
 	local point flavour dir was
 
 	. "$1/jobs"
-	[ -n "${KERNEL_CHANGED:-}" ] || return 0
 	while read -r point flavour dir; do
+		[ -n "${KERNEL_CHANGED:-}" ] || { hold_kernel "$dir"; continue; }
 		was=${INFO[$dir:pt_reclaim]}${INFO[$dir:bugs]}
 		read_info "$dir"
 		[ "$was" = "${INFO[$dir:pt_reclaim]}${INFO[$dir:bugs]}" ] || return 1

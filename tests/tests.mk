@@ -131,38 +131,42 @@ coverage: ## [test] line and branch coverage of the reclaim and mmu_gather path 
 	tests/coverage/report "$$dir" build/coverage || failed=1; exit $$failed
 
 guest-tests: $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload build/tests/host/broken $(TESTS_GDB_PROGRAMS:%=$(TESTS_GDB_OUT)/%) ## [test] build the guest suites and the workload
+	$(if $(TESTS_STRAY),rm -f $(TESTS_STRAY))
+
+# What was a suite is run no more.
+TESTS_STRAY = $(filter-out $(TESTS_SUITES:%=$(TESTS_OUT)/%) $(TESTS_OUT)/ptworkload $(TESTS_OUT)/obj,$(wildcard $(TESTS_OUT)/*))
 
 # The workload needs no Check, so that `make demo` does not either.
 $(TESTS_OUT)/ptworkload: $(TESTS_OUT)/obj/ptworkload.o $(TESTS_OUT)/obj/lib/proc.o
-	$(TESTS_LINK)
+	$(call TESTS_LINK)
 
 $(TESTS_SUITES:%=$(TESTS_OUT)/%): $(TESTS_OUT)/%: $(TESTS_OUT)/obj/%.o $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
-	$(TESTS_LINK) $(TESTS_LDLIBS)
+	$(call TESTS_LINK,$(TESTS_LDLIBS))
 
 # A suite of several files: tests/guest/SUITE/*.c belong to it.
 TESTS_PARTS := $(wildcard tests/guest/random/*.c)
 $(TESTS_OUT)/random: $(TESTS_PARTS:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 
 # What the tests of the gdb commands look at.
-$(patsubst %,$(TESTS_GDB_OUT)/%,$(filter-out user-%,$(TESTS_GDB_PROGRAMS))): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o
+$(patsubst %,$(TESTS_GDB_OUT)/%,$(filter-out user-%,$(TESTS_GDB_PROGRAMS))): $(TESTS_GDB_OUT)/%: tests/gdb/%.c $(TESTS_OUT)/obj/lib/proc.o $(COMPILED_BY)
 	@mkdir -p $(@D)
-	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $(filter-out %.h,$^) -lpthread
+	$(CC) $(TESTS_CFLAGS) -MF $(@D)/$*.d -static -o $@ $(filter %.c %.o,$^) -lpthread
 
 # The same program, loaded elsewhere: pt-user has to find out where.
 $(TESTS_GDB_OUT)/user-pie: TESTS_PIE := -pie -fPIE
 $(TESTS_GDB_OUT)/user-static-pie: TESTS_PIE := -static-pie -fPIE
-$(TESTS_GDB_OUT)/user-pie $(TESTS_GDB_OUT)/user-static-pie: tests/gdb/user.c
+$(TESTS_GDB_OUT)/user-pie $(TESTS_GDB_OUT)/user-static-pie: tests/gdb/user.c $(COMPILED_BY)
 	@mkdir -p $(@D)
 	$(CC) $(TESTS_CFLAGS) -MF $@.d $(TESTS_PIE) -o $@ $<
 
 # A suite that fails on purpose, for the test of the library.
 build/tests/host/broken: tests/host/broken.c $(TESTS_LIB:tests/guest/%.c=$(TESTS_OUT)/obj/%.o)
 	@mkdir -p $(@D)
-	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/broken.d -static -o $@ $(filter-out %.h,$^) $(TESTS_LDLIBS)
+	$(CC) $(TESTS_CFLAGS) -MF $(TESTS_OUT)/obj/broken.d -static -o $@ $(filter %.c %.o,$^) $(TESTS_LDLIBS)
 
-TESTS_LINK = $(CC) -static -o $@ $^
+TESTS_LINK = $(CC) -static -o $@.part $^ $(1) && mv $@.part $@
 
-$(TESTS_OUT)/obj/%.o: tests/guest/%.c
+$(TESTS_OUT)/obj/%.o: tests/guest/%.c $(COMPILED_BY)
 	@mkdir -p $(@D)
 	$(CC) $(TESTS_CFLAGS) -c -o $@ $<
 

@@ -9,7 +9,10 @@ TOOLS_CFLAGS := -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -MMD -MP
 # its memory. Of what libarchive could need for other formats nothing is pulled in.
 TOOLS_LIBS := -Wl,-Bstatic -larchive -ljansson -ldw -lelf -lbz2 -llzma -lz -Wl,-Bdynamic
 
-.PHONY: tools doctor demo shell compile_commands
+# A prerequisite of all that is compiled: newer when it must be compiled again whatever its sources' times say.
+COMPILED_BY := build/compiled-by
+
+.PHONY: tools doctor demo shell compile_commands FORCE
 
 demo: ## [start] the main job: build the kernels, show what the series does, stop inside it in gdb (FULL=1: every page)
 	@FULL='$(FULL)' tools/demo.sh
@@ -30,21 +33,26 @@ shell: ## [run] an interactive shell in the guest (P=, F=)
 
 compile_commands: ## [tool] compile_commands.json of a kernel, for clangd: says where (P=, F=)
 	@tools/deps.sh clangd
+	@$(MAKE) --no-print-directory -s build/changed
 	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(F)' | tail -n 1) && [ -n "$$dir" ] && tools/compile-commands.sh "$$dir"
+
+$(COMPILED_BY): FORCE
+	@tools/compiled-by.sh $@ '$(CC)'
 
 build/umrun: $(TOOLS_OBJS)
 	$(CC) -o $@.part $^ $(TOOLS_LIBS)
 	@mv $@.part $@
 
-build/changed: tools/changed.c
+build/changed: tools/changed.c $(COMPILED_BY)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(TOOLS_CFLAGS)) -o $@ $<
+	$(CC) $(filter-out -MMD -MP,$(TOOLS_CFLAGS)) -o $@.part $<
+	@mv $@.part $@
 
-build/obj/umrun/%.o: tools/umrun/%.c
+build/obj/umrun/%.o: tools/umrun/%.c $(COMPILED_BY)
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
 
-$(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c
+$(addprefix build/obj/umrun/,proto.o signals.o): build/obj/umrun/%.o: rootfs/%.c $(COMPILED_BY)
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) -c -o $@ $<
 

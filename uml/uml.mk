@@ -10,6 +10,8 @@ source: ## [kernel] fetch the kernel source and make build/linux from it (SOURCE
 	@$(UML_ENV) uml/tree.sh
 
 kernel: ## [kernel] build the UML kernel of a point (P=fixed, F=fast; LINUX=DIR for your tree, PATCHES=FILE on top)
+	@tools/deps.sh
+	@$(MAKE) --no-print-directory -s build/changed
 	@$(UML_ENV) uml/kernel.sh '$(P)' '$(F)'
 
 points: ## [kernel] list the points, what each changes and what it means for UML

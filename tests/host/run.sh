@@ -25,6 +25,7 @@ while [ "$1" != -- ]; do
 	--cpus | --append) echo "$1 $2" >> "$(dirname "$0")/options" ;;
 	--env) export "${2?}" ;;
 	--result) result=$2 ;;
+	--kernel) export KERNEL_FILE=$2 ;;
 	esac
 	shift
 done
@@ -382,6 +383,23 @@ STATUS=$? OUT=$(cat "$dir/out")
 like "$OUT" '^tests/run: host: late: this host stood still for [0-9]+ s while it ran: it is run again$' "a host that stood still is noticed"
 like "$OUT" '^ok +host  late: late' "... and what failed is run again"
 is "$STATUS $(wc -l < "$dir/host/never.sh.ran")" "1 2" "... once: it may fail for another reason"
+
+# Somebody builds the next kernel while suites still run in this one.
+mkdir "$dir/kernel/.umlab"
+export KERNEL_DIR=$dir/kernel
+for name in first second; do
+	suite_of_kernel=$(printf 'case $1 in --list) echo same; exit ;; esac\ncmp -s "$KERNEL_FILE" "$KERNEL_DIR/next" && not="not "\n')
+	[ $name = second ] || suite guest first <<< ''
+	add_suite guest $name <<< "$suite_of_kernel
+echo next > \"\$KERNEL_DIR/next\"; chmod +x \"\$KERNEL_DIR/next\"; ln -f \"\$KERNEL_DIR/next\" \"\$KERNEL_DIR/linux\"
+echo \"\${not-}ok 1 - x:same:same: passed\"; echo 1..1"
+done
+run --jobs 1 "$dir/kernel"
+totals_are "100%: Checks: 2, Failures: 0, Errors: 0" 0 "a kernel that is built anew meanwhile is the next run's"
+is "$(ls "$dir/kernel/.umlab/held")" "" "... and nothing is left of this one's"
+rm "$dir/kernel/umlab.info"
+run "$dir/kernel"
+like "$OUT" 'umlab.info: missing' "a kernel that is being built is not run"
 
 # Interrupted: everything that it started ends, and it says so by its status.
 suite host long.sh <<'END'
