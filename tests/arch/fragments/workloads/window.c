@@ -6,9 +6,12 @@
 #include "workloads.h"
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 /* Room for more tables than a page has fragments. */
 #define FILL_MAX 300
@@ -152,6 +155,19 @@ static long one_race(const int *files, char **at, int fill)
 	return collapsed;
 }
 
+/* A process that has the kernel tell what all others wait for if there is no end in time; nothing else would. */
+static pid_t watch_over(long seconds)
+{
+	pid_t pid = child();
+
+	if (pid)
+		return pid;
+	sleep(seconds);
+	fprintf(stderr, "fragments: no end after %ld s\n", seconds);
+	write_to("/proc/sysrq-trigger", "t");
+	_exit(1);
+}
+
 /*
  * Readers punch holes all the time; racers come, lose their tables, and end, all on one CPU. A lock in a page that was
  * freed shows where that page has become a part of a larger one: CPUs keep few pages to themselves. Returns
@@ -161,6 +177,7 @@ long race(long seconds)
 {
 	long end = milliseconds() + seconds * 1000, collapsed = 0;
 	int files[READERS], fill, page = getpagesize();
+	pid_t watcher = watch_over(seconds + 60);
 	char *at[READERS];
 
 	pin(1);
@@ -174,7 +191,9 @@ long race(long seconds)
 	}
 	while (milliseconds() < end)
 		collapsed += one_race(files, at, fill);
-	reap(-1);
+	reap(READERS);
+	kill(watcher, SIGKILL);
+	waitpid(watcher, NULL, 0);
 	return collapsed;
 }
 
