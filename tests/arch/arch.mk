@@ -11,7 +11,7 @@ arch: ## [test] the kernels of an architecture in qemu (A=sparc64; P='base v3 se
 	@tools/deps.sh
 ifdef LAB
 	@[ '$(A)/$(LAB)' = ppc64/fragments ] || { echo "arch: LAB=$(LAB): no such lab of A=$(A): there is LAB=fragments of A=ppc64" >&2; exit 2; }
-	@$(if $(GDB),tests/arch/fragments/gdb.sh,tests/arch/fragments/run.sh $(if $(PARTS),--parts '$(PARTS)') $(if $(N),--runs '$(N)') $(if $(ARCH_P)$(PARTS)$(N),,--docs)) $(ARCH_P)
+	@$(if $(GDB),tests/arch/fragments/gdb.sh,tests/arch/fragments/run.sh $(if $(PARTS),--parts '$(PARTS)') $(if $(N),--runs '$(N)') $(if $(ARCH_P)$(N),,--docs)) $(ARCH_P)
 else ifdef GDB
 	@tests/arch/gdb.sh --cpus '$(or $(CPUS),1)' $(if $(PARTS),--parts '$(PARTS)') '$(A)' '$(ARCH_GDB_P)'
 else

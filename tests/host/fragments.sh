@@ -71,6 +71,16 @@ for args in "--nonsense" "nobody" "--runs 0" "--parts lunch" "--settings hash/3"
 	is "$rc" 2 "$args: wrong usage"
 	like "$out" '^(fragments|lib): ' "... said in a line"
 done
+
+# What was not run now stays in the results.
+echo '{"date":"1","runs":5,"judged":[{"part":"race","variant":"merged"},{"part":"race","variant":"taught","date":"0"},{"part":"early","variant":"merged"}],"measured":[{"variant":"merged"}]}' > "$dir/before"
+echo '{"part":"race","variant":"merged"}' > "$dir/now"
+is "$(jq -nr --arg date 2 --arg qemu q --arg runs 9 --arg parts 'race' --arg variants merged --slurpfile before "$dir/before" --slurpfile judged "$dir/now" --slurpfile measured /dev/null \
+	-f "$lab/results.jq" | jq -c '[.runs, (.judged[] | "\(.part) \(.variant) \(.date)"), (.measured[] | .date)]')" \
+	'[5,"race taught 0","early merged 1","race merged 2","1"]' "one part of one variant done again: the others are as they were, with their date"
+is "$(jq -nr --arg date 2 --arg qemu q --arg runs 9 --arg parts 'measure reclaim' --arg variants 'merged taught' --slurpfile before "$dir/before" --slurpfile judged /dev/null --slurpfile measured "$dir/now" \
+	-f "$lab/results.jq" | jq -c '[.runs, (.judged[] | "\(.part) \(.variant) \(.date)"), (.measured[] | .date)]')" \
+	'[9,"race merged 1","race taught 0","2"]' "measured again: all of it is new"
 like "$("$lab/run.sh" --parts race always-rcu-taught 2>&1)" "^fragments: always-rcu-taught: nothing to do in --parts 'race'" "nothing of what was asked for is there"
 out=$("$lab/gdb.sh" nobody 2>&1); is "$?" 2 "gdb.sh nobody: wrong usage"
 out=$(make -s -C "$top" arch A=sparc64 LAB=fragments 2>&1); like "$out" 'LAB=fragments of A=ppc64' "the lab is ppc64's"

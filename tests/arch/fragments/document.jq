@@ -35,11 +35,15 @@ def mixed($variant): [.measured | map(select(.workload | startswith("mix"))) | g
 	| (map(select(.variant == "merged") | .counters.fragments_freed) | median) as $its | (map(select(.variant == $variant) | .counters.fragments_freed) | median) as $mine
 	| select($its and $mine) | $mine / $its] | if length == 0 then "-" else mean_more | percent end;
 
+# When it was measured, and what was done again later.
+def when: ([.judged[] | select(.part == "measure").date][0] // .date) as $measured
+	| $measured + ([.judged[] | select(.date != $measured)] | group_by(.date) | map("; \(map(.part) | unique | join(" and ")) again on \(.[0].date)") | join(""));
+
 . as $lab | comparisons as $compared | ($compared | map(select(.variant == "always-rcu"))) as $proposal | ($compared | map(select(.variant == "always-rcu-taught"))) as $taught
 | "# powerpc's page table fragments: the proposal, the merged code, and what neither covers
 
-Written by `make arch A=ppc64 LAB=fragments` on \(.date): \(.qemu), \(.runs) runs of each variant in turn, each begun with another one. The text is
-`tests/arch/fragments/document.jq`; all figures are those of that run. The CPU is emulated: compare variants with each other,
+Written by `make arch A=ppc64 LAB=fragments` on \(when): \(.qemu), \(.runs) runs of each variant in turn, each begun with another one. The text is
+`tests/arch/fragments/document.jq`; all figures are of those runs. The CPU is emulated: compare variants with each other,
 not with real hardware. Linux 7.3.4 with HZ=250, PREEMPT_LAZY without PREEMPT_RCU, simple spinlocks.
 
 Jason, Hugh: both ways built, measured, and one bug in both.

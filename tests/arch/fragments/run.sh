@@ -22,9 +22,10 @@ VARIANT: merged (the source as it is), always-rcu (the proposal), merged-fixed, 
   --settings 'S...'  MMU/CPUS; MMU: hash, radix (64 KiB pages), hash4k, radix4k (default: hash, radix
                      and hash4k, each on 1, 2 and 4 CPUs)
   --race D L         seconds within which a race dies that is expected to, and which one has to live (default 180 600)
-  --results DIR      consoles and results (default build/results/fragments; DIR.json the whole)
+  --results DIR      consoles and results (default build/results/fragments; DIR.json the whole: of parts that are not
+                     run, and of other variants, what it had before stays there)
   --build            only the kernels that this takes
-  --docs             docs/powerpc-fragments.md, too
+  --docs             docs/powerpc-fragments.md, too, when all parts are in the results and as expected
 
 Exit status: 0 all as expected; 1 one was not; 2 wrong usage; 125 a package, a kernel or the workloads could not be had;
 130, 143 interrupted.
@@ -410,8 +411,27 @@ plots() {
 	done
 }
 
+# results: RESULTS.json, of this run and, of parts and variants that were not in it, of those before.
+results() {
+	: >"$WORK/before"
+	[ ! -f "$RESULTS.json" ] || cp "$RESULTS.json" "$WORK/before"
+	jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" --arg parts "$PARTS" --arg variants "${WANTED[*]}" \
+		--slurpfile before "$WORK/before" --slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" -f "$FRAG_DIR/results.jq" >"$RESULTS.json.tmp" &&
+		mv "$RESULTS.json.tmp" "$RESULTS.json"
+	jq -r -L "$FRAG_DIR" -f "$FRAG_DIR/table.jq" "$RESULTS.json" >"$WORK/tables"
+}
+
+# not_documented: why there is no document of these results.
+not_documented() {
+	jq -r --arg all "$ALL_PARTS" '([.judged[].part] | unique) as $there | [.judged[] | select(.expected != "" and .seen != .expected)] as $wrong
+		| if ($wrong | length) > 0 then "\($wrong[0] | "\(.part) \(.variant)") is not as expected" else ($all | split(" ") - $there)[0] // empty | "\(.) was not run yet" end' "$RESULTS.json"
+}
+
 # document: docs/powerpc-fragments.md and its plot.
 document() {
+	local why
+	why=$(not_documented)
+	[ -z "$why" ] || { note "fragments: docs/powerpc-fragments.md: not written: $why"; return; }
 	jq -r --rawfile tables "$WORK/tables" -L "$FRAG_DIR" -f "$FRAG_DIR/document.jq" "$RESULTS.json" >"$WORK/document"
 	cp "$WORK/document" "$ROOT/docs/powerpc-fragments.md"
 	cp "$RESULTS.svg" "$ROOT/docs/powerpc-fragments.svg"
@@ -428,10 +448,8 @@ WORK=$(mktemp -d)
 until_signalled build_locked || exit
 [ -z "$BUILD_ONLY" ] || exit 0
 for part in $ALL_PARTS; do ! wanted $part || $part; done
-jq -n --arg date "$(date -u +%Y-%m-%dT%H:%MZ)" --arg qemu "$(qemu-system-ppc64 --version | head -n 1)" --arg runs "$RUNS" \
-	--slurpfile judged "$WORK/judged" --slurpfile measured "$WORK/measured" '{ $date, $qemu, runs: ($runs | tonumber), $judged, $measured }' \
-	>"$RESULTS.json.tmp" && mv "$RESULTS.json.tmp" "$RESULTS.json"
-jq -r -L "$FRAG_DIR" -f "$FRAG_DIR/table.jq" "$RESULTS.json" | tee "$WORK/tables"
+results
+! wanted measure || cat "$WORK/tables"
 plots
-[ -z "$DOCS" ] || [ "$STATUS" != 0 ] || document
+[ -z "$DOCS" ] || document
 exit "$STATUS"
