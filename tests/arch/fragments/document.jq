@@ -166,7 +166,7 @@ Held in the window (window.patch: a reader that calls itself \"window\" stays be
 
 \(seen("window"))
 
-Without a change of a source file, with two options of debugging (`tests/arch/ppc64/race.config`: PREEMPT, DEBUG_SPINLOCK): processes that punch holes
+Without a change of a source file, with PREEMPT and DEBUG_SPINLOCK (`tests/arch/ppc64/race.config`): processes that punch holes
 run where nobody else wants the CPU, so that whoever wakes up there stops them anywhere, in the window, too; four others have tables for
 the same files, lose them to MADV_COLLAPSE, and end. All are on one CPU of four of the guest, CPUs keep few pages to themselves
 (vm.percpu_pagelist_high_fraction=1000000), and qemu is pinned to one CPU of the host:
