@@ -41,7 +41,7 @@ watch()
 	[ -z "$watcher" ] || kill "$watcher" 2> /dev/null
 	rm -f "$tmp/events"
 	mkfifo "$tmp/events" || end 1
-	inotifywait -m -q -e close_write -e moved_to -e delete --format '%w%f' --fromfile "$tmp/folders" > "$tmp/events" 2> "$tmp/error" &
+	inotifywait -m -q -e close_write -e moved_to -e moved_from -e delete -e create --format '%e %w%f' --fromfile "$tmp/folders" > "$tmp/events" 2> "$tmp/error" &
 	watcher=$!
 	exec 8< "$tmp/events"
 }
@@ -59,14 +59,18 @@ is_source()
 # wait_for_save: sets SAVED to the file; more that come at once belong to it.
 wait_for_save()
 {
-	local file
+	local events file wait
 
 	SAVED=
 	while [ -z "$SAVED" ]; do
-		IFS= read -r -u 8 file || { echo "watch: inotifywait: ended: $(head -n 1 "$tmp/error")" >&2; end 1; }
+		read -r -u 8 events file || { echo "watch: inotifywait: ended: $(head -n 1 "$tmp/error")" >&2; end 1; }
+		# What is created is written later, but for a link.
+		[ "$events" != CREATE ] || [ -L "$file" ] || continue
 		! is_source "$file" || SAVED=$file
 	done
-	while IFS= read -r -t 0.05 -u 8 file; do :; done
+	# Some editors move the file out of the way before they write it.
+	[ -e "$SAVED" ] && wait=0.05 || wait=0.3
+	while IFS= read -r -t $wait -u 8 file; do :; done
 }
 
 # run_test: a round: one line, and what was said unless the test passed.

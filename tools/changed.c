@@ -20,11 +20,12 @@ static const char usage[] =
 "       changed [-C DIR] --digest [--since FILE] LIST...\n"
 "Prints each file of the LISTs that is another one, or was written or renamed, since FILE was:\n"
 "  new PATH      it was written since\n"
-"  older PATH    it came since, with an older time of modification: make and ninja would not see it\n"
+"  older PATH    it came since, with an older time of modification: make and ninja would not see it;\n"
+"                or the link of that name did\n"
 "  gone PATH     there is no such file\n"
 "--digest prints one number instead, which is another one after any change of a listed file; nothing\n"
 "(status 3) if one changed since FILE. A LIST names a file a line, or is ninja's .ninja_deps, of which the\n"
-"files count that are no outputs of the build: those outside of the current folder.\n"
+"files count that are no outputs of the build: those outside of the current folder; a header in it if it is gone.\n"
 "Exit status: 0; 1 cannot read a LIST or FILE; 2 wrong usage; 3 see --digest.\n";
 
 static struct timespec since;	/* zero: all of time */
@@ -35,6 +36,13 @@ static void die(const char *what, const char *todo)
 {
 	fprintf(stderr, "changed: %s: %s: %s\n", what, strerror(errno), todo);
 	exit(1);
+}
+
+/* Whoever wrote it was stopped: what it says is not all. */
+static void torn(const char *file)
+{
+	errno = ENODATA;
+	die(file, "it is cut off: build again");
 }
 
 static bool reached(struct timespec t)
@@ -68,11 +76,10 @@ static void add_to_digest(const char *path, const struct stat *st)
  */
 static void look(const char *path)
 {
-	struct stat st = { 0 };
-	bool gone = stat(path, &st);
+	struct stat st = { 0 }, link;
+	bool gone = stat(path, &st) || lstat(path, &link);
 
-	if (gone || (since.tv_sec && reached(st.st_ctim) && !S_ISDIR(st.st_mode)) ||
-	    (since.tv_sec && S_ISDIR(st.st_mode) && reached(st.st_mtim))) {
+	if (gone || (since.tv_sec && (reached(st.st_ctim) || reached(link.st_ctim)))) {
 		found = true;
 		if (!digest)
 			printf("%s %s\n", gone ? "gone" : reached(st.st_mtim) ? "new" : "older", path);
@@ -81,30 +88,41 @@ static void look(const char *path)
 		add_to_digest(path, &st);
 }
 
+static void look_input(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (*path == '/' || !strncmp(path, "../", 3) || (len > 2 && !strcmp(path + len - 2, ".h") && access(path, F_OK)))
+		look(path);
+}
+
 /*
  * ninja's .ninja_deps: "# ninjadeps\n", a version, and records of a 32-bit size, whose top bit tells those of dependencies
  * from those of paths. A path is padded with up to three zero bytes and has a checksum of 32 bits behind it
  * (src/deps_log.h of ninja 1.11).
  */
-static void look_ninja(const char *at, const char *end)
+static void look_ninja(const char *file, const char *at, const char *end)
 {
-	uint32_t size;
+	uint32_t size, deps;
 	char path[4096];
 
-	for (at += strlen("# ninjadeps\n") + 4; at + 4 <= end; at += size) {
+	for (at += strlen("# ninjadeps\n") + 4; at < end; at += size) {
+		if (end - at < 4)
+			torn(file);
 		memcpy(&size, at, 4);
 		at += 4;
-		if (size >> 31) {
-			size &= 0x7fffffff;
+		deps = size >> 31;
+		size &= 0x7fffffff;
+		if (size < 4 || size > (size_t)(end - at) || (!deps && size > sizeof(path)))
+			torn(file);
+		if (deps)
 			continue;
-		}
-		if (size < 4 || size > sizeof(path) || size > (size_t)(end - at))
-			return;
 		memcpy(path, at, size - 4);
 		path[size - 4] = '\0';
-		if (*path == '/' || !strncmp(path, "../", 3))
-			look(path);
+		look_input(path);
 	}
+	if (at > end)
+		torn(file);
 }
 
 static void look_list(char *at)
@@ -128,8 +146,10 @@ static void look_all(const char *file)
 	if (!data || read(fd, data, (size_t)st.st_size) != st.st_size)
 		die(file, "cannot be read");
 	close(fd);
+	if (!st.st_size)
+		torn(file);
 	if (!strncmp(data, "# ninjadeps\n", strlen("# ninjadeps\n")))
-		look_ninja(data, data + st.st_size);
+		look_ninja(file, data, data + st.st_size);
 	else
 		look_list(data);
 	free(data);

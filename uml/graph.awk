@@ -35,6 +35,15 @@ function note_folder(file)
 	folder[file]
 }
 
+# Where the compiler looks for headers, though it may have found none there.
+function note_includes(command)
+{
+	while (match(command, / -I *[^ ]+/)) {
+		note_folder(substr(command, RSTART + 3, RLENGTH - 3) "/.")
+		command = substr(command, RSTART + RLENGTH)
+	}
+}
+
 function finish(   depfile, i, command)
 {
 	if (out == "")
@@ -44,6 +53,7 @@ function finish(   depfile, i, command)
 	for (i = 0; i < n; i++)
 		note_folder(list[i])
 	command = shell(saved)
+	note_includes(command)
 	if (out in member && compiles(command)) {
 		match(command, /-Wp,-MM?D,[^ ]*/)
 		depfile = substr(command, RSTART, RLENGTH)

@@ -6,44 +6,64 @@
 #   OUT/.umlab/build.ninja, .ninja_log, .ninja_deps   each object's command and what it includes; the link
 #   OUT/.umlab/link.sh     Kbuild's last steps, with the environment that make gives them
 #   OUT/.umlab/kbuild      files that more than objects is made from: make decides where one of them changes
-#   OUT/.umlab/names       the sources in each folder that something was read from: one that comes or goes is make's
-#   OUT/.umlab/started     its time is the start of the last build that ended well
-#   OUT/.umlab/under-way   ... of one that has not ended
+#   OUT/.umlab/folders     those that something was read from, or might be, and those above
+#   OUT/.umlab/names       the sources and folders in each of them: one that comes or goes is make's
+#   OUT/.umlab/headers     the names of all headers, for ccache
+#   OUT/.umlab/started     its time is that of the last look at all of this before a build that ended well
+#   OUT/.umlab/under-way   ... before one that has not ended
 #
 # ninja runs each object's own command, then link.sh: the kernel is the one that make would make, but for
 # vmlinux.o, modpost's checks and System.map, of which no byte goes into it.
 
 CHANGED=$BUILD/changed
 
-# graph_args: what a graph is good for: these arguments of make, compiler and scripts.
+# graph_args: what a graph is good for: this source, these arguments of make, compiler and scripts.
 graph_args() {
+	graph_source
 	printf '%s\n' "${MAKE_ARGS[@]}" "PATH=$PATH"
 	stat -Lc '%n %Y %s' $(type -P ${CC##* } as ld ninja)
 	cat "${FRAGMENTS[@]}" "$UML_DIR/kernel.sh" "$UML_DIR/graph.sh" "$UML_DIR/graph.awk"
 }
+
+# graph_source: which folder SRC is; another one may have taken its place.
+graph_source() { stat -Lc 'source %d %i' "$SRC"; }
 
 # graph_env: an argument of make that has it write the environment of its recipes to $GRAPH/env, with goal .umlab-env.
 graph_env() {
 	printf '%s=ifeq ($(sub_make_done),1)\n.umlab-env: ; @env -0 >%s/env\nendif' --eval "$GRAPH"
 }
 
-# graph_names: "FOLDER/NAME" of each source and Kbuild file in the folders of stdin.
+# graph_names [TEST...]: "FOLDER/NAME" of each source and Kbuild file, "FOLDER/NAME@" of those that are links, and "FOLDER/NAME/" of each
+# folder, in the folders of stdin, that pass find's TESTs.
 graph_names() {
-	xargs -r -d '\n' sh -c 'find "$@" -maxdepth 1 ! -type d \( -name "*.[chS]" -o -name "*.lds" -o -name "Makefile*" -o -name "Kbuild*" -o -name "Kconfig*" \)' sh |
-		grep -v '/\.' | LC_ALL=C sort
+	xargs -r -d '\n' sh -c 'tests=$1; shift; find "$@" -mindepth 1 -maxdepth 1 ! -name ".*" $tests \( -xtype d -printf "%p/\n" -o \( -name "*.[chS]" -o -name "*.lds" \
+		-o -name "Makefile*" -o -name "Kbuild*" -o -name "Kconfig*" -o -name "localversion*" \) \( -type l -printf "%p@\n" -o -print \) \)' sh "$*" |
+		LC_ALL=C sort
+}
+
+# graph_folders: adds to stdin's list of folders those above, up to SRC: a folder may come to them as well as a file.
+graph_folders() {
+	xargs -d '\n' realpath -ms | awk -v top="$SRC" '
+		$0 == top || index($0, top "/") == 1 { while (!($0 in seen)) { seen[$0]; print; if ($0 == top) break; sub(/\/[^\/]*$/, "") } }' |
+		while read -r folder; do [ ! -d "$folder" ] || echo "$folder"; done | LC_ALL=C sort
+}
+
+# graph_headers REASON: tells ccache which headers there are: what it remembers of an object is which ones were included, not
+# which would have been, had they been there. Not those of drivers, which not every worktree has. Without a REASON for make none came.
+graph_headers() {
+	export CCACHE_EXTRAFILES_TO_HASH=$GRAPH/headers
+	[ -z "$1" ] && [ -f "$GRAPH/headers" ] ||
+		(cd "$SRC" && find . -mindepth 1 \( -path ./drivers -o -path ./sound -o -name '.*' \) -prune -o -name '*.h' -print | LC_ALL=C sort) >"$GRAPH/headers"
 }
 
 # graph_kbuild: adds to stdin's list of files what Kbuild itself reads.
 graph_kbuild() {
-	local folders
 	cat
 	sed -n 's,^\t\([^ ]*\) \\$,\1,p; s,^\t\([^ ]*\)$,\1,p' "$OUT/include/config/auto.conf.cmd" | sed "/^[^/]/s,^,$SRC/,"
-	folders=$(cat "$GRAPH/folders")
-	grep -E '/(Makefile|Kbuild)[^/]*$' "$GRAPH/names" || true
-	# Makefiles above a folder with sources, and what they include; all that Kbuild calls.
-	for d in $folders; do
-		while d=${d%/*} && [ ${#d} -ge ${#SRC} ]; do echo "$d"; done
-	done | sort -u | while read -r d; do ls -d "$d"/Makefile* "$d"/Kbuild* 2>/dev/null || true; done
+	grep -E '/(Makefile|Kbuild|localversion)[^/]*$' "$GRAPH/names" | tr -d @ || true
+	# In the place of a link ccache may have the compiler write down where it leads to.
+	sed -n 's/@$//p' "$GRAPH/names"
+	# All that Kbuild calls.
 	find "$SRC/scripts" -maxdepth 2 -type f ! -name '*.pyc'
 	# Read by a filechk, which leaves no record.
 	echo "$SRC/kernel/time/timeconst.bc"
@@ -52,6 +72,8 @@ graph_kbuild() {
 # graph_link: link.sh: the environment that make gave its recipes, and Kbuild's commands from vmlinux on.
 graph_link() {
 	local line name map
+	local -A ours=()
+	while IFS= read -r -d '' line; do ours[${line%%=*}]=${line#*=}; done < <(env -0)
 	echo 'set -e'
 	while IFS= read -r -d '' line; do
 		name=${line%%=*}
@@ -59,7 +81,7 @@ graph_link() {
 		MAKE* | MFLAGS | _ | PWD | OLDPWD | SHLVL | *[!A-Za-z0-9_]*) continue ;;
 		esac
 		# The user's own may be another one tomorrow.
-		[ "${!name-}" = "${line#*=}" ] || printf 'export %s=%q\n' "$name" "${line#*=}"
+		[ "${ours[$name]-}" = "${line#*=}" ] || printf 'export %s=%q\n' "$name" "${line#*=}"
 	done <"$GRAPH/env"
 	# It would make init/version-timestamp.o again, which nothing changes without Kbuild.
 	echo 'export MAKE=:'
@@ -105,24 +127,28 @@ graph_make() (
 	find . -name '.*.cmd' -printf '%P\0' | xargs -0 awk -v members="$GRAPH/members" -v ninja="$GRAPH/edges.ninja" \
 		-v kbuild="$GRAPH/kbuild.new" -v edges="$GRAPH/edges" -v folders="$GRAPH/folders.new" -f "$UML_DIR/graph.awk" &&
 		cat "$GRAPH/edges.ninja" >>"$GRAPH/build.ninja" || exit 1
-	{ echo "build linux: link $(paste -sd' ' "$GRAPH/members") arch/um/kernel/vmlinux.lds .umlab/link.sh"; echo 'default linux'; } >>"$GRAPH/build.ninja" || exit 1
+	{ echo "build linux: link $(paste -sd' ' "$GRAPH/members") arch/um/kernel/vmlinux.lds vmlinux.a .umlab/link.sh"; echo 'default linux'; } >>"$GRAPH/build.ninja" || exit 1
 	graph_link >"$GRAPH/link.sh" || exit 1
-	{ sed "s,^\.\./linux,$SRC," "$GRAPH/folders.new"; find . -name '.*.cmd' -printf "$SRC/%h\n" | sort -u; } | xargs -d '\n' realpath -ms | grep "^$SRC" | sort -u |
-		while read -r folder; do [ ! -d "$folder" ] || echo "$folder"; done >"$GRAPH/folders" || exit 1
-	graph_names <"$GRAPH/folders" >"$GRAPH/names" || exit 1
+	{ sed "s,^\.\./linux,$SRC," "$GRAPH/folders.new"; find . -name '.*.cmd' -printf "$SRC/%h\n" | sort -u; } | graph_folders >"$GRAPH/folders" || exit 1
+	graph_inodes >"$GRAPH/inodes" || exit 1
+	# What came while make ran is yet to come.
+	graph_names ! -newercm "$GRAPH/under-way" <"$GRAPH/folders" >"$GRAPH/names" || exit 1
 	sed "s,^\.\./linux/,$SRC/," "$GRAPH/kbuild.new" | graph_kbuild | sort -u | while read -r file; do [ ! -f "$file" ] || echo "$file"; done >"$GRAPH/kbuild" || exit 1
 	UMLAB_SEED=1 ninja -f .umlab/build.ninja >"$GRAPH/seed.log" 2>&1 || exit 1
-	cp .config "$GRAPH/config"
 	rm -f "$GRAPH"/*.new "$GRAPH/edges.ninja" "$GRAPH/env"
-	graph_args >"$GRAPH/args.new" || exit 1
-	mv "$GRAPH/args.new" "$GRAPH/args"
+	mv "$GRAPH/config.next" "$GRAPH/config" && mv "$GRAPH/args.next" "$GRAPH/args"
 )
 
-# graph_clear_interrupted: what a build that was killed may have left half written goes away; make and ninja would
-# take it for new.
+# graph_clear_interrupted: what a build that was killed may have left half written goes away, and Kbuild's record of it; make and
+# ninja would take it for new.
 graph_clear_interrupted() {
-	[ ! -f "$GRAPH/under-way" ] || [ ! -d "$OUT" ] ||
-		find "$OUT" -newer "$GRAPH/under-way" -type f \( -name '*.o' -o -name '*.a' -o -name 'vmlinux*' -o -name linux \) -delete
+	[ -f "$GRAPH/under-way" ] || return 0
+	find "$OUT" -path "$GRAPH" -prune -o -newer "$GRAPH/under-way" -type f -printf '%h\t%f\0' | while IFS=$'\t' read -r -d '' folder name; do
+		case $name in
+		*.o | *.a | vmlinux* | linux) printf '%s\0' "$folder/$name" "$folder/.$name.cmd" ;;
+		*) [ ! -f "$folder/.$name.cmd" ] || printf '%s\0' "$folder/$name" "$folder/.$name.cmd" ;;
+		esac
+	done | xargs -0 -r rm -f
 }
 
 # graph_stale FILE...: removes the objects that are made from one of the files, or that include one with its name where
@@ -145,19 +171,28 @@ graph_stale() {
 # graph_changed LIST...: the files of the lists that have changed since the last build began, one a line: "KIND FILE".
 graph_changed() { "$CHANGED" -C "$OUT" --since "$GRAPH/started" "$@" || echo "unknown $1"; }
 
-# graph_new_names: the sources and Kbuild files that came or went.
-graph_new_names() {
-	[ -z "$(graph_changed "$GRAPH/folders")" ] || graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" - | tr -d '\t'
-}
+# graph_new_names: the sources, Kbuild files and folders that came or went.
+graph_new_names() { graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" - | tr -d '\t'; }
 
-# graph_forget: before make builds what ninja could not: what only we know to have changed is made again.
+# graph_inodes: which folders those in $GRAPH/folders are.
+graph_inodes() { xargs -d '\n' stat -Lc '%d %i %n' <"$GRAPH/folders" 2>/dev/null || true; }
+
+# graph_moved: the folders that have been replaced by others: what is in them may have any time.
+graph_moved() { graph_inodes | LC_ALL=C comm -13 <(LC_ALL=C sort "$GRAPH/inodes") <(LC_ALL=C sort) | cut -d' ' -f3-; }
+
+# graph_forget: before make builds what ninja could not: what only we know to have changed loses its record, and make makes it again.
 graph_forget() {
-	local files file
+	local kbuild deps names moved
 	[ -f "$GRAPH/started" ] && [ -f "$GRAPH/names" ] && [ -x "$CHANGED" ] || return 0
-	files=$(graph_changed "$GRAPH/kbuild" "$GRAPH/.ninja_deps" | sed 's/^[a-z]* //')
-	graph_stale $files $(graph_new_names | sed 's,.*/,,')
-	# Make makes again what has no record.
-	for file in $(graph_changed "$GRAPH/kbuild" | sed 's/^[a-z]* //'); do echo "/${file#"$SRC"/}"; done >"$GRAPH/files"
+	kbuild=$(graph_changed "$GRAPH/kbuild") deps=$(graph_changed "$GRAPH/.ninja_deps") names=$(graph_new_names) moved=$(graph_moved)
+	if grep -q '^unknown ' <<<"$kbuild"$'\n'"$deps" || grep -qxF "$SRC" <<<"$moved"; then
+		find "$OUT" -name '.*.cmd' -delete
+		return
+	fi
+	kbuild=$(sed 's/^[a-z]* //' <<<"$kbuild") names=$(sed -E 's,.*(/[^/]+/?)$,\1,' <<<"$names")
+	graph_stale $kbuild $(sed 's/^[a-z]* //' <<<"$deps") $(tr -d / <<<"$names")
+	printf '%s\n' "$kbuild" "$names" "${moved//$'\n'//$'\n'}${moved:+/}" |
+		awk -v top="$SRC/" 'NF { print index($0, top) == 1 ? substr($0, length(top)) : $0 }' >"$GRAPH/files"
 	[ ! -s "$GRAPH/files" ] || { grep -rlFf "$GRAPH/files" --include='.*.cmd' "$OUT" || true; } | xargs -r rm -f
 }
 
@@ -170,8 +205,14 @@ graph_reason() {
 	[ -f "$GRAPH/started" ] || { echo "no build that ended well before this one"; return; }
 	read -r kind file < <(graph_changed "$GRAPH/kbuild") || true
 	[ -z "${kind-}" ] || { echo "${file#"$SRC"/} is $kind: more than objects is made from it"; return; }
-	names=$(graph_new_names)
-	[ -z "$names" ] || { file=${names%%$'\n'*}; echo "${file#"$SRC"/} came or went"; }
+	if [ -n "$(graph_changed "$GRAPH/folders")" ]; then
+		names=$(graph_new_names)
+		[ -z "$names" ] || { file=${names%%$'\n'*}; file=${file%@}; echo "${file#"$SRC"/} came or went"; return; }
+		file=$(graph_moved | head -n1)
+		[ -z "$file" ] || { echo "${file#"$SRC"/} is another folder"; return; }
+	fi
+	read -r kind file < <(graph_changed "$GRAPH/.ninja_deps" | grep -E '^(gone [^/.]|unknown)') || true
+	[ -z "${kind-}" ] || echo "${file#"$OUT"/} is $kind: only Kbuild can make it"
 }
 
 # graph_edited: the sources and headers of objects that have changed.
@@ -180,5 +221,5 @@ graph_edited() { graph_changed "$GRAPH/.ninja_deps" | sed 's/^[a-z]* //'; }
 # graph_build: brings the kernel up to date with ninja, which takes this shell's place. The compiler's words go to stdout.
 graph_build() {
 	graph_stale $EDITED
-	exec "${DIE_WITH_US[@]}" ninja -C "$OUT" -f .umlab/build.ninja -j"$JOBS"
+	exec "${DIE_WITH_US[@]}" ninja -C "$OUT" -f .umlab/build.ninja -j"$JOBS" 2>&1
 }

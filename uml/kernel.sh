@@ -10,6 +10,7 @@
 #   UMLAB_POINT=X   ... in build/points/X, which the next such build uses again
 #   NEIGHBOUR=P     a first build begins with the objects of point P; none: with nothing (the nearest point that is built)
 #   CC=...          the compiler (gcc), run through ccache where that is installed
+#   KCFLAGS=        more flags for it, as Kbuild knows them; also KAFLAGS, KCPPFLAGS
 #   JOBS=N          how many at once (all processors)
 #   DISTCC_HOSTS=   hosts that compile, too, if distcc is installed; JOBS should count theirs
 . "$(dirname "$0")/lib.sh"
@@ -76,8 +77,9 @@ describe_tree() {
 	# Not `describe --dirty`, which rewrites the index of a tree that isn't ours.
 	if text=$(git -C "$SRC" describe --always --tags 2>/dev/null); then
 		for file; do
-			[[ $file = "$SRC"/* ]] && [ -f "$file" ] || continue
-			[ "$(git -C "$SRC" rev-parse -q --verify "HEAD:${file#"$SRC"/}")" = "$(git -C "$SRC" hash-object "$file")" ] ||
+			file=${file#../linux/} file=${file#"$SRC"/}
+			[ -f "$SRC/$file" ] || continue
+			[ "$(git -C "$SRC" rev-parse -q --verify "HEAD:$file")" = "$(git -C "$SRC" hash-object "$file")" ] ||
 				{ echo "$text-dirty"; return; }
 		done
 		[ -z "$(git --no-optional-locks -C "$SRC" status --porcelain -uno 2>/dev/null)" ] || text=$text-dirty
@@ -94,7 +96,7 @@ make_args() {
 	# Names of sources, in the debug information and in __FILE__, start at the top of the tree, however the tree
 	# was named on the command line: ccache renames it, but not in every mode. gdb finds them with `directory SRC`.
 	local map="-fmacro-prefix-map=../linux/= -fdebug-prefix-map=../linux/= -fdebug-prefix-map=$SRC/= -fdebug-prefix-map=$OUT=."
-	MAKE_ARGS=(-C "$SRC" "O=$OUT" ARCH=um LOCALVERSION= "KCFLAGS=$map" "KAFLAGS=$map")
+	MAKE_ARGS=(-C "$SRC" "O=$OUT" ARCH=um LOCALVERSION= "KCFLAGS=$map${KCFLAGS:+ $KCFLAGS}" "KAFLAGS=$map${KAFLAGS:+ $KAFLAGS}" "KCPPFLAGS=${KCPPFLAGS-}")
 	if command -v ccache >/dev/null; then
 		MAKE_ARGS+=("CC=ccache $CC" "HOSTCC=ccache $CC")
 		use_ccache
@@ -109,7 +111,7 @@ make_args() {
 	export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' KBUILD_BUILD_USER=umlab
 	export KBUILD_BUILD_HOST=umlab KBUILD_BUILD_VERSION=1
 	# Our caller may be make itself; its job server and variables are not Kbuild's.
-	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES SOURCE KCONFIG_CONFIG ARCH CROSS_COMPILE
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES SOURCE KCONFIG_CONFIG ARCH CROSS_COMPILE LLVM LLVM_IAS HOSTCFLAGS HOSTLDFLAGS
 }
 
 # configure: OUT/.config from the fragments; only rewritten when they changed. Dies naming
@@ -122,7 +124,7 @@ configure() {
 	else
 		run_make "KCONFIG_ALLCONFIG=$want.new" allnoconfig
 	fi
-	missing=$(missing_symbols "$OUT/.config" "${FRAGMENTS[@]}")
+	missing=$(missing_symbols "$OUT/.config" "$want.new")
 	[ -z "$missing" ] ||
 		die "these lines of uml/configs did not take at $POINT:"$'\n'"$missing"$'\n'"their dependencies are missing there: see 'make -C $OUT menuconfig ARCH=um', '/' to search"
 	mv "$want.new" "$want"
@@ -131,18 +133,18 @@ configure() {
 # build_key: a hash of all that a pristine kernel is made from.
 build_key() {
 	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}"; cat "$UML_DIR/configs/$F".{cflags,append} 2>/dev/null || true
-	  $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
+	  echo "${KCFLAGS-}${KAFLAGS:+ as $KAFLAGS}${KCPPFLAGS:+ cpp $KCPPFLAGS}"; $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
 }
 
 # up_to_date: true when the kernel of a pristine point is there and nothing it is made from has changed.
 up_to_date() {
-	[ "$POINT" != work ] && [ -z "${OWN-}" ] && [ -x "$OUT/linux" ] &&
+	[ "$POINT" != work ] && [ -z "${OWN-}" ] && [ -s "$OUT/linux" ] &&
 		grep -qsx "key=$KEY" "$OUT/umlab.info"
 }
 
 # unchanged: true when the kernel of a tree that people edit is there, and so is each file that it was made from.
 unchanged() {
-	[ -x "$OUT/linux" ] && [ -f "$OUT/umlab.info" ] && [ ! -e "$GRAPH/under-way" ] &&
+	[ -s "$OUT/linux" ] && [ -s "$OUT/umlab.info" ] && [ ! -e "$GRAPH/under-way" ] &&
 		[ -z "$(graph_changed "$GRAPH/.ninja_deps")" ]
 }
 
@@ -173,7 +175,10 @@ SPACE=250
 build_by_make() {
 	local goals="linux .umlab-env"
 	start_meter "$POINT $F" "$LOGS/steps-$F" "$(awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")"
+	# As they are now, not as somebody leaves them while make runs.
+	graph_args >"$GRAPH/args.next"
 	configure
+	cp "$OUT/.config" "$GRAPH/config.next"
 	! grep -q '^CONFIG_GDB_SCRIPTS=y' "$OUT/.config" || goals="$goals scripts_gdb"
 	run_make "-j$JOBS" "$(graph_env)" $goals
 	stop_meter
@@ -209,8 +214,9 @@ build() {
 	mkdir -p "$GRAPH"
 	graph_clear_interrupted
 	rm -f "$OUT/umlab.info"
-	touch "$GRAPH/under-way"
+	touch -r "$LOOKED" "$GRAPH/under-way"
 	: >"$LOG"
+	graph_headers "$1"
 	[ -n "$1" ] || EDITED=$(graph_edited)
 	# Beside the compiler.
 	if [ -z "${SOURCE_TEXT-}" ]; then
@@ -251,6 +257,9 @@ make_args
 KEY=none
 [ "$POINT" = work ] || [ -n "$OWN" ] || KEY=$(build_key)
 if ! up_to_date; then
+	# The time of this look: what is saved from now on is for the next.
+	LOOKED=$LOGS/looked-$POINT-$F
+	: >"$LOOKED"
 	REASON=$(graph_reason)
 	if [ -n "$REASON" ] || [ "$POINT" != work ] && [ -z "$OWN" ] || ! unchanged; then build "$REASON"; fi
 fi

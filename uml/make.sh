@@ -13,11 +13,15 @@ use_ccache() {
 	export CCACHE_SLOPPINESS=time_macros
 }
 
-# what_failed: of a log of make's, the compiler's words as they are; else the lines that speak of an error.
+# what_failed: of a log of make's, the words of the compiler or the linker as they are; else the last ones before make's.
 what_failed() {
-	awk '/^make(\[[0-9]+\])?: \*\*\*/ { exit } /^  [A-Z]+ +[^ ]/ { shown = 0 }
-		/^In file included from|: In function |:[0-9]+(:[0-9]+)?: (fatal )?error:/ { shown = 1 } shown { print; n++ }
-		END { exit !n }' "$LOG" || grep -m3 -n -E '(error|Error|\*\*\*|No space left)' "$LOG" || tail -n5 "$LOG"
+	awk 'function flush() { if (bad) { printf "%s", block; found = 1 } block = ""; bad = shown = 0 }
+		/^make(\[[0-9]+\])?: \*\*\*/ { exit }
+		/^  [A-Z]+ +[^ ]/ { flush(); next }
+		/[Ee]rror: |: (undefined reference to|multiple definition of) |^ERROR: / { bad = shown = 1 }
+		/^In file included from|: [Ii]n function |Assembler messages:$/ { shown = 1 }
+		shown { block = block $0 "\n" }
+		END { flush(); exit !found }' "$LOG" || awk '{ print } /^make(\[[0-9]+\])?: \*\*\*/ { exit }' "$LOG" | tail -n 10
 }
 
 # run_make ARG...: make with MAKE_ARGS; dies with the first error in its words.

@@ -38,10 +38,9 @@ neighbour_differs() {
 		git -C "$SRC" ls-files --others -- '*.c' '*.h' '*.S' '*Kconfig*' '*Makefile*' '*Kbuild*'
 }
 
-# neighbour_hidden: files whose edits git has been told not to see.
+# neighbour_hidden: files whose edits git has been told not to see, as tree.sh does with one that is in no kernel.
 neighbour_hidden() {
-	git -C "$SRC" ls-files -v | sed -n 's/^[a-z] //p'
-	git -C "$SRC" ls-files -t | sed -n 's/^S //p' | (cd "$SRC" && tr '\n' '\0' | xargs -0 -r stat -c %n 2>/dev/null) || true
+	git -C "$SRC" ls-files -v | awk '/^([a-z]|S) / && !/^S \.gitignore$/' | (cd "$SRC" && cut -c3- | tr '\n' '\0' | xargs -0 -r stat -c %n 2>/dev/null) || true
 }
 
 # neighbour_unknown: those of stdin's files of which nobody can tell by Kbuild's records what is made from them: only sources,
@@ -50,7 +49,7 @@ neighbour_unknown() {
 	local file
 	while read -r file; do
 		case $file in
-		Documentation/* | scripts/gdb/linux/*.py | MAINTAINERS | */.gitignore) ;;
+		Documentation/* | scripts/gdb/linux/*.py | MAINTAINERS | .gitignore | */.gitignore) ;;
 		Makefile | Kbuild | scripts/* | tools/* | */tools/* | usr/* | include/linux/oid_registry.h) echo "$file" ;;
 		*.c | *.h | *.S | */Kconfig* | */Makefile* | */Kbuild) ;;
 		*) echo "$file" ;;

@@ -61,12 +61,12 @@ until_signalled() {
 	return $status
 }
 
-# end_with PID STATUS: ends our child PID and all below it, and then ourselves. A shell that is told to end leaves what it waits for
+# end_with PID STATUS: ends our child PID and all below it, who watches, and then ourselves. A shell that is told to end leaves what it waits for
 # to itself, so each is told.
 end_with() {
 	local all i
 	trap '' INT TERM HUP
-	all="$1 $(descendants "$1")"
+	all="$1 $(descendants "$1") ${WATCHER:+$WATCHER $(descendants "$WATCHER")}"
 	kill -TERM $all 2>/dev/null || true
 	for ((i = 0; i < 100; i++)); do
 		# Any that is no zombie.

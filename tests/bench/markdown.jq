@@ -6,6 +6,8 @@ def s: if . >= 10000 then "\(. / 1000 | round) s" elif . >= 1000 then "\(. / 100
 "| what | took | against | took | ratio | goal |",
 "|---|---|---|---|---|---|",
 (.table[] | "| \(.what) | \(.ms | s) | \(.against) | \(.against_ms | s) | \(if .met then "" else "**" end)\(.ratio)\(if .met then "" else "**" end) | <= \(.goal) |"),
+(select(.once | length > 0) | "", "Medians of five or more; done once: \(.once | join(", "))."),
+(.date[:10] as $today | [.measured | to_entries[] | select(.value != $today) | "\(.key) on \(.value)"] | select(length > 0) | "", "Measured before: \(join(", "))."),
 (select(.point_move_ms) | "", "Moving to another point whose kernel is built: \(.point_move_ms | s), nothing is built."),
 (select(.parts | length > 0) | "", "Where the time of an edit goes, each part alone, in the same run; *rest* is make, shells, ccache and ninja, the look at what changed, tests/run:", "",
 	"| edit of | all | compile | Kbuild\u0027s link | (the faster linker alone) | boot | the test, in umrun | rest |", "|---|---|---|---|---|---|---|---|",

@@ -13,13 +13,28 @@ prepare()
 	fi
 	git -C "$tree" checkout -q -f --detach umlab/fixed || exit 1
 	LINUX=$tree uml/kernel.sh fixed fast > /dev/null || exit 1
+	lpj=$(build/umrun --kernel "$kernel/linux" --dry-run true | grep -o 'lpj=[0-9]*') || exit 1
 	gcc -O2 -static -o "$scratch/init" -x c - <<< '#include <sys/reboot.h>
 		int main(void) { return reboot(RB_POWER_OFF); }' || exit 1
 	gcc -O2 -static -o "$scratch/empty" -x c - <<< 'int main(void) { return 0; }' || exit 1
-	rm -rf "$scratch/root" && mkdir -p "$scratch/root/dev" && cp "$scratch/init" "$scratch/root/init" &&
-		bsdtar --format newc -cf "$scratch/root.cpio" -C "$scratch/root" . || exit 1
+	gcc -O2 -static -o "$scratch/dontneed" -x c - <<< '#include <sys/mman.h>
+		int main(void)
+		{
+			char *p = mmap(0, 1 << 22, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			*p = 1;
+			return madvise(p, 1 << 22, MADV_DONTNEED);
+		}' || exit 1
+	initramfs root.cpio "$scratch/init"
+	initramfs dontneed.cpio "$scratch/dontneed"
 	# The first time is longer.
 	loop > "$scratch/run.log" 2>&1 || failed "$test_name"
+}
+
+# initramfs NAME INIT
+initramfs()
+{
+	rm -rf "$scratch/root" && mkdir -p "$scratch/root/dev" && cp "$2" "$scratch/root/init" &&
+		bsdtar --format newc -cf "$scratch/$1" -C "$scratch/root" . || exit 1
 }
 
 # loop: what a user types.
@@ -27,7 +42,7 @@ loop() { env -u ROUNDS -u MAKEFLAGS make --no-print-directory check "T=$test_nam
 
 bare_boot() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1; }
 # ... with the one thing that umrun spares a boot, for who wants to know.
-bare_boot_lpj() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1 "lpj=$(build/umrun --kernel "$kernel/linux" --dry-run true | grep -o 'lpj=[0-9]*' | cut -d= -f2)"; }
+bare_boot_lpj() { "./$kernel/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1 "$lpj"; }
 
 # edit FILE N: another line at its end, which no cache has seen.
 edit() { echo "int umlab_bench_$1_$2_$EPOCHSECONDS;" >> "$tree/mm/$1.c"; }
@@ -71,10 +86,12 @@ row_edit()
 		for ((i = 0; i < rounds; i++)); do
 			edit "$file" "$i"
 			timed "edit $file" loop loop
+			nm -p "$kernel/linux" | grep -q " umlab_bench_${file}_${i}_" || failed "the kernel is not the one that was edited"
 			timed "edit $file" compile compile_alone "$file"
 			timed "edit $file" "link bfd" link_alone -Wl,--no-warn-rwx-segments
 			timed "edit $file" "link lld" link_alone -fuse-ld=lld -Wl,-z,norelro
 			timed "edit $file" boot bare_boot
+			timed "edit $file" "boot lpj" bare_boot_lpj
 			timed "edit $file" "kbuild link" kbuild_link
 			timed "edit $file" run run_test
 			[ -n "$quick" ] || timed "edit $file" plain plain_loop
@@ -194,17 +211,25 @@ row_ccache()
 	rm -rf "$scratch/lib" "$scratch/ccache"
 }
 
-# The first breakpoint of make gdb, with all our commands; and the same breakpoint, kernel and program in gdb alone.
+# What a user types, to the first of its breakpoints; and that breakpoint with the same kernel and program in gdb alone.
+make_gdb() { printf 'bt 1\nkill\nquit\n' | env -u MAKEFLAGS make --no-print-directory gdb P=series "CMD=$scratch/dontneed"; }
+plain_gdb()
+{
+	gdb -nx -batch -ex 'handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIG34 nostop noprint pass' -ex 'break madvise_dontneed_single_vma' -ex run -ex 'bt 1' -ex kill \
+		--args "./build/points/series/debug/linux" mem=512M initrd="$scratch/dontneed.cpio" con=null con0=null,fd:1
+}
 row_gdb()
 {
-	local i dir=build/points/series/debug
+	local i side
 
 	uml/kernel.sh series debug > /dev/null || exit 1
-	for ((i = 0; i <= rounds; i++)); do
-		timed gdb ours build/umrun --kernel $dir/linux --gdb --gdb-arg=-nx --gdb-arg=-batch --gdb-arg=-ex "--gdb-arg=break run_init_process" --gdb-arg=-ex --gdb-arg=run \
-			--gdb-arg=-ex --gdb-arg=bt --gdb-arg=-ex --gdb-arg=kill -- "$scratch/empty"
-		timed gdb plain gdb -nx -batch -ex 'handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIG34 nostop noprint pass' -ex 'break run_init_process' -ex run -ex bt -ex kill \
-			--args "./$dir/linux" mem=512M initrd="$scratch/root.cpio" con=null con0=null,fd:1
+	# The first time is longer.
+	make_gdb > "$scratch/run.log" 2>&1 || failed "make gdb"
+	for ((i = 0; i < rounds; i++)); do
+		for side in make plain; do
+			timed gdb $side ${side}_gdb
+			grep -q '^#0 .*madvise_dontneed_single_vma' "$scratch/run.log" || grep -q '(gdb) #0 .*madvise_dontneed_single_vma' "$scratch/run.log" || failed "the breakpoint"
+		done
 	done
 }
 

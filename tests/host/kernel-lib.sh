@@ -19,6 +19,8 @@ own_build()
 	git clone -q --shared --no-checkout "$top/build/linux" "$tree" 2> /dev/null
 	git -C "$tree" sparse-checkout set --no-cone --stdin < <(grep -v '^#' "$top/uml/configs/sparse")
 	git -C "$tree" checkout -q --detach umlab/fixed
+	# As tree.sh does.
+	git -C "$tree" update-index --skip-worktree .gitignore
 }
 
 # build [VARIABLE=VALUE...]: the kernel of that tree. Sets STATUS and OUT, all that it says.

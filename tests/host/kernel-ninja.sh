@@ -33,6 +33,14 @@ same()
 	is "$ours" "$(made)" "... as make builds it"
 }
 
+# when_compiled FILE COMMAND: does it in the background when the compiler, in this session of ours, has got to the file.
+when_compiled()
+{
+	(for ((i = 0; i < 3000; i++)); do
+		! pgrep -s 0 -f "$1" > /dev/null || break
+		sleep 0.02
+	done; eval "$2") &
+}
 build
 is "${OUT##*$'\n'} $STATUS" "$dir/build/points/work/fast 0" "a tree is built by make at first"
 was=$(stat -c '%Y %i' "$out/linux")
@@ -49,11 +57,7 @@ echo 'static inline int umlab_two(void) { return 2; }' >> "$tree/mm/internal.h"
 echo 'int umlab_use(void); int umlab_use(void) { return umlab_two(); }' >> "$tree/mm/madvise.c"
 same "a header, and a source that needs it"
 echo 'int umlab_first;' >> "$tree/mm/mmu_gather.c"
-# At once when its compiler is there, in this session of ours.
-(for ((i = 0; i < 1000; i++)); do
-	! pgrep -s 0 -f 'mm/mmu_gather\.c' > /dev/null || break
-	sleep 0.02
-done; echo 'int umlab_second;' >> "$tree/mm/mmu_gather.c") &
+when_compiled 'mm/mmu_gather\.c' "echo 'int umlab_second;' >> '$tree/mm/mmu_gather.c'"
 build
 wait $!
 same "a source that was saved while it was compiled"
@@ -90,10 +94,61 @@ build
 printf '#include <asm-generic/softirq_stack.h>\n#define UMLAB_SHADOW 1\n' > "$tree/arch/um/include/asm/softirq_stack.h"
 same "a header that hides another" 'softirq_stack.h came or went: make decides$'
 like "$(nm "$out/linux")" ' umlab_shadow$' "... has its effect"
+# Without a generated header that make would take away: only the list of all headers keeps ccache from what it has.
+printf '#ifdef UMLAB_WORD\nint umlab_word;\n#endif\n' >> "$tree/lib/siphash.c"
+build
+{ cat "$tree/arch/x86/include/asm/word-at-a-time.h"; echo '#define UMLAB_WORD 1'; } > "$tree/arch/um/include/asm/word-at-a-time.h"
+same "a header that hides one of another architecture" 'word-at-a-time.h came or went: make decides$'
+like "$(nm "$out/linux")" ' umlab_word$' "... has its effect"
+printf '#ifdef UMLAB_FOLDER\nint umlab_folder;\n#endif\n' >> "$tree/fs/inode.c"
+build
+mkdir "$tree/arch/um/include/crypto"
+printf '#include_next <crypto/sha1.h>\n#define UMLAB_FOLDER 1\n' > "$tree/arch/um/include/crypto/sha1.h"
+same "a header in a new folder, that hides another" 'arch/um/include/crypto/ came or went: make decides$'
+like "$(nm "$out/linux")" ' umlab_folder$' "... has its effect"
+
+# With times of long ago.
 echo 'int umlab_older;' >> "$tree/mm/madvise.c"
 touch -d '2020-01-01' "$tree/mm/madvise.c"
 build
 like "$(nm "$out/linux")" ' umlab_older$' "a source that was replaced by an older file is compiled"
+sed 's/umlab_older/umlab_linked/' "$tree/mm/madvise.c" > "$dir/madvise.c"
+touch -d '2020-01-01' "$dir/madvise.c"
+ln -sf "$dir/madvise.c" "$tree/mm/madvise.c"
+same "a source that is a link to an older file now" 'mm/madvise.c came or went: make decides$'
+like "$(nm "$out/linux")" ' umlab_linked$' "... which is compiled"
+sed 's/umlab_linked/umlab_another/' "$dir/madvise.c" > "$dir/another.c"
+build
+ln -sfn "$dir/another.c" "$tree/mm/madvise.c"
+same "a link that leads to another old file now" 'mm/madvise.c is (new|older): .*make decides$'
+like "$(nm "$out/linux")" ' umlab_another$' "... which is compiled"
+cp --remove-destination "$dir/madvise.c" "$tree/mm/madvise.c"
+cp -a "$tree/mm" "$dir/mm"
+sed -i 's/umlab_linked/umlab_moved/' "$dir/mm/madvise.c"
+touch -d '2020-01-01' "$dir/mm/madvise.c" "$dir/mm"
+build
+# Nothing in it changes as it takes the other's place.
+mv "$tree/mm" "$dir/mm.was"
+mv "$dir/mm" "$tree/mm"
+same "a folder in place of another" '^.*: mm is another folder: make decides$'
+like "$(nm "$out/linux")" ' umlab_moved$' "... of which the sources are compiled"
+
+echo 'int umlab_meanwhile;' >> "$tree/mm/memory.c"
+rm -f "$out/.umlab/args"
+when_compiled 'mm/memory\.c' "echo 'CONFIG_LOG_BUF_SHIFT=15' >> '$dir/uml/configs/fast.config'"
+build
+wait $!
+same "a fragment that was saved while make ran" 'uml/configs: make decides$'
+is "$(grep '^CONFIG_LOG_BUF_SHIFT=' "$out/.config")" "CONFIG_LOG_BUF_SHIFT=15" "... has its effect"
+
+# What is not there any more.
+rm "$out/include/generated/utsrelease.h"
+same "a generated header that is gone" 'include/generated/utsrelease.h is gone: .*make decides$'
+echo 'int umlab_script;' >> "$tree/mm/mmu_gather.c"
+rm "$out/arch/um/kernel/vmlinux.lds"
+same "the linker's script is gone" "vmlinux.lds.*: make decides$"
+truncate -s -3 "$out/.umlab/.ninja_deps"
+same "ninja's list is cut off" ': make decides$'
 
 git -C "$tree" stash -q -u
 same "another state of the tree" ': make decides$'
@@ -115,6 +170,14 @@ like "$(sed -n 2p <<< "$OUT")" 'mm/mmu_gather.c:[0-9]+:[0-9]+: error: expected e
 sed -i '$d' "$tree/mm/mmu_gather.c"
 build
 is "$STATUS" 0 "mended, it is built"
+echo 'int umlab_link(void); int umlab_link(void) { extern int umlab_nowhere(void); return umlab_nowhere(); }' >> "$tree/mm/mmu_gather.c"
+build
+like "$OUT" 'undefined reference to .umlab_nowhere' "an error of the linker is said"
+rm -f "$out/.umlab/args"
+build
+like "$OUT" 'undefined reference to .umlab_nowhere' "... of make's link, too"
+sed -i '$d' "$tree/mm/mmu_gather.c"
+same "mended, it is linked" '.'
 
 # killed SIGNAL: a build that is told to end while the compiler runs.
 killed()
@@ -141,7 +204,8 @@ is "$STATUS" 130 "... and it says so"
 same "after Ctrl-C"
 killed KILL
 printf garbage > "$out/mm/memory.o"
-same "after kill -9, with half an object left"
+printf garbage > "$out/arch/x86/um/vdso/vdso.so"
+same "after kill -9, with half an object left, and half a file of another kind"
 
 # Two at once.
 echo 'int umlab_both;' >> "$tree/mm/madvise.c"

@@ -31,6 +31,14 @@ touch src/sub/x
 is "$("$changed" --since stamp list)" "new src/sub" "changed: a folder with a new file"
 rm src/a
 like "$("$changed" --since stamp list)" '^gone src/a$' "changed: a file that is gone"
+echo 5 > one; echo 6 > two; ln -s ../one src/a
+sleep 0.02; touch stamp; sleep 0.02
+is "$("$changed" --since stamp list)" "" "changed: a link"
+ln -sfn ../two src/a
+is "$("$changed" --since stamp list)" "older src/a" "... that leads to another old file now"
+sleep 0.02; touch stamp; sleep 0.02
+mv src/sub src/was && mv src/was src/sub
+is "$("$changed" --since stamp list)" "older src/sub" "changed: a folder that was moved there"
 "$changed" --since nothing list > out 2>&1
 is "$? $(cat out)" "1 changed: nothing: No such file or directory: --since: give a file" "changed: a wrong stamp"
 "$changed" list > out 2>&1
@@ -60,6 +68,20 @@ touch "$top/build/rootfs.cpio"
 again
 [ "$(stat -c %Y.%Z "$saved/start")" != "$was" ] && [ "$STATUS" -eq 0 ]
 ok $? "... unless something that it is made from has changed"
+was=$(stat -c %Y.%Z "$saved/start")
+exec 7> "$saved/lock"
+flock 7
+touch "$top/build/rootfs.cpio"
+again
+exec 7>&-
+is "$(tail -n 1 <<< "$OUT") $(stat -c %Y.%Z "$saved/start")" "100%: Checks: 1, Failures: 0, Errors: 0 $was" "beside another run of it: it leaves what that keeps alone"
+deps=${kernel%/*}/.umlab/.ninja_deps
+head -c -3 "$deps" > cut
+"$changed" --since stamp cut 2> out > /dev/null
+like "$? $(cat out)" '^1 changed: cut: .*: it is cut off: build again' "changed: a list of ninja's that is cut off"
+: > cut
+"$changed" --since stamp cut > out 2>&1
+is $? 1 "... or empty"
 # ---- make matrix ----
 is "$(T= POINTS='base series' FLAVOURS='fast' MODES='ptrace/1 seccomp/2' SEEDS='7 8' "$top/tests/matrix.sh" list | sort | md5sum)" \
 	"$(for p in base series; do for m in ptrace/1 seccomp/2; do for s in - 7 8; do echo "$p fast $m $s"; done; done; done | sort | md5sum)" "make matrix: each point, flavour, mode and seed once"
