@@ -86,7 +86,7 @@ row_edit()
 		for ((i = 0; i < rounds; i++)); do
 			edit "$file" "$i"
 			timed "edit $file" loop loop
-			nm -p "$kernel/linux" | grep -q " umlab_bench_${file}_${i}_" || failed "the kernel is not the one that was edited"
+			[ -n "$(nm -p "$kernel/linux" | grep " umlab_bench_${file}_${i}_")" ] || failed "the kernel is not the one that was edited"
 			timed "edit $file" compile compile_alone "$file"
 			timed "edit $file" "link bfd" link_alone -Wl,--no-warn-rwx-segments
 			timed "edit $file" "link lld" link_alone -fuse-ld=lld -Wl,-z,norelro
