@@ -30,6 +30,12 @@ if os.isatty(0) and not gdb.parameter("inferior-tty"):
 # Sourced by another script, __file__ is that one's.
 sys.path.insert(0, os.path.dirname(os.path.abspath(inspect.currentframe().f_code.co_filename)))
 
+# gdb starts sooner with our modules compiled; in a project that is built already they are kept there.
+built = os.path.join(os.path.dirname(sys.path[0]), "build")
+python_settings = sys.pycache_prefix, sys.dont_write_bytecode
+if os.path.isdir(built) and not sys.pycache_prefix:
+    sys.pycache_prefix, sys.dont_write_bytecode = os.path.join(built, "python"), False
+
 # pylint: disable=wrong-import-position,unused-import
 from umlab import gather, mm, page, pagetable, rcu, sched, source, stall  # noqa: E402,F401
 from umlab.commands import help as help_, here, walk, tour  # noqa: E402,F401
@@ -39,3 +45,5 @@ from umlab.commands import tasks, race  # noqa: E402,F401
 from umlab import printers  # noqa: E402,F401
 from umlab.commands import breaks, life  # noqa: E402,F401
 from umlab.commands import user  # noqa: E402,F401
+
+sys.pycache_prefix, sys.dont_write_bytecode = python_settings

@@ -58,8 +58,13 @@ link_point() {
 # pristine DIR: true when the worktree DIR has no edits and no new files. Not even ignored
 # ones: Debian's .gitignore ignores every new file.
 pristine() {
-	[ -z "$(git -C "$1" status --porcelain 2>/dev/null || echo broken)" ] &&
-		[ -z "$(git -C "$1" ls-files --others --exclude='*.pyc' | head -n1)" ]
+	local files edits new
+	# Both look at each file: side by side.
+	exec {files}< <(git -C "$1" ls-files --others --exclude='*.pyc' | head -n1)
+	edits=$(git -C "$1" status --porcelain -uno 2>/dev/null || echo broken)
+	read -r -u $files new || true
+	exec {files}<&-
+	[ -z "$edits$new" ]
 }
 
 # attached P: true when build/points/P/linux is a worktree of build/linux. Mends the links
