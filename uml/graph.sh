@@ -19,14 +19,12 @@ CHANGED=$BUILD/changed
 
 # graph_args: what a graph is good for: this source, these arguments of make, compiler and scripts.
 graph_args() {
-	graph_source
+	# Which folder SRC is: another one may have taken its place.
+	stat -Lc 'source %d %i' "$SRC"
 	printf '%s\n' "${MAKE_ARGS[@]}" "PATH=$PATH"
 	stat -Lc '%n %Y %s' $(type -P ${CC##* } as ld ninja)
 	cat "${FRAGMENTS[@]}" "$UML_DIR/kernel.sh" "$UML_DIR/graph.sh" "$UML_DIR/graph.awk"
 }
-
-# graph_source: which folder SRC is; another one may have taken its place.
-graph_source() { stat -Lc 'source %d %i' "$SRC"; }
 
 # graph_env: an argument of make that has it write the environment of its recipes to $GRAPH/env, with goal .umlab-env.
 graph_env() {
@@ -60,9 +58,8 @@ graph_headers() {
 graph_kbuild() {
 	cat
 	sed -n 's,^\t\([^ ]*\) \\$,\1,p; s,^\t\([^ ]*\)$,\1,p' "$OUT/include/config/auto.conf.cmd" | sed "/^[^/]/s,^,$SRC/,"
-	grep -E '/(Makefile|Kbuild|localversion)[^/]*$' "$GRAPH/names" | tr -d @ || true
-	# In the place of a link ccache may have the compiler write down where it leads to.
-	sed -n 's/@$//p' "$GRAPH/names"
+	# Links, too: in the place of one ccache may have the compiler write down where it leads to.
+	sed -nE 's/@$//p; /\/(Makefile|Kbuild|localversion)[^/]*$/p' "$GRAPH/names"
 	# All that Kbuild calls.
 	find "$SRC/scripts" -maxdepth 2 -type f ! -name '*.pyc'
 	# Read by a filechk, which leaves no record.
@@ -172,26 +169,26 @@ graph_stale() {
 graph_changed() { "$CHANGED" -C "$OUT" --since "$GRAPH/started" "$@" || echo "unknown $1"; }
 
 # graph_new_names: the sources, Kbuild files and folders that came or went.
-graph_new_names() { graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" - | tr -d '\t'; }
+graph_new_names() { graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" - | sed 's/^\t//; s/@$//' | LC_ALL=C sort -u; }
 
 # graph_inodes: which folders those in $GRAPH/folders are.
-graph_inodes() { xargs -d '\n' stat -Lc '%d %i %n' <"$GRAPH/folders" 2>/dev/null || true; }
+graph_inodes() { xargs -d '\n' stat -Lc '%d %i %n/' <"$GRAPH/folders" 2>/dev/null || true; }
 
-# graph_moved: the folders that have been replaced by others: what is in them may have any time.
-graph_moved() { graph_inodes | LC_ALL=C comm -13 <(LC_ALL=C sort "$GRAPH/inodes") <(LC_ALL=C sort) | cut -d' ' -f3-; }
+# graph_moved: "FOLDER/" of each that has been replaced by another: what is in it may have any time.
+graph_moved() { LC_ALL=C comm -13 <(LC_ALL=C sort "$GRAPH/inodes") <(graph_inodes | LC_ALL=C sort) | cut -d' ' -f3-; }
 
 # graph_forget: before make builds what ninja could not: what only we know to have changed loses its record, and make makes it again.
 graph_forget() {
 	local kbuild deps names moved
 	[ -f "$GRAPH/started" ] && [ -f "$GRAPH/names" ] && [ -x "$CHANGED" ] || return 0
 	kbuild=$(graph_changed "$GRAPH/kbuild") deps=$(graph_changed "$GRAPH/.ninja_deps") names=$(graph_new_names) moved=$(graph_moved)
-	if grep -q '^unknown ' <<<"$kbuild"$'\n'"$deps" || grep -qxF "$SRC" <<<"$moved"; then
+	if grep -q '^unknown ' <<<"$kbuild"$'\n'"$deps" || grep -qxF "$SRC/" <<<"$moved"; then
 		find "$OUT" -name '.*.cmd' -delete
 		return
 	fi
 	kbuild=$(sed 's/^[a-z]* //' <<<"$kbuild") names=$(sed -E 's,.*(/[^/]+/?)$,\1,' <<<"$names")
 	graph_stale $kbuild $(sed 's/^[a-z]* //' <<<"$deps") $(tr -d / <<<"$names")
-	printf '%s\n' "$kbuild" "$names" "${moved//$'\n'//$'\n'}${moved:+/}" |
+	printf '%s\n' "$kbuild" "$names" "$moved" |
 		awk -v top="$SRC/" 'NF { print index($0, top) == 1 ? substr($0, length(top)) : $0 }' >"$GRAPH/files"
 	[ ! -s "$GRAPH/files" ] || { grep -rlFf "$GRAPH/files" --include='.*.cmd' "$OUT" || true; } | xargs -r rm -f
 }
@@ -207,9 +204,9 @@ graph_reason() {
 	[ -z "${kind-}" ] || { echo "${file#"$SRC"/} is $kind: more than objects is made from it"; return; }
 	if [ -n "$(graph_changed "$GRAPH/folders")" ]; then
 		names=$(graph_new_names)
-		[ -z "$names" ] || { file=${names%%$'\n'*}; file=${file%@}; echo "${file#"$SRC"/} came or went"; return; }
+		[ -z "$names" ] || { file=${names%%$'\n'*}; echo "${file#"$SRC"/} came or went"; return; }
 		file=$(graph_moved | head -n1)
-		[ -z "$file" ] || { echo "${file#"$SRC"/} is another folder"; return; }
+		[ -z "$file" ] || { file=${file#"$SRC"/}; echo "${file%/} is another folder"; return; }
 	fi
 	read -r kind file < <(graph_changed "$GRAPH/.ninja_deps" | grep -E '^(gone [^/.]|unknown)') || true
 	[ -z "${kind-}" ] || echo "${file#"$OUT"/} is $kind: only Kbuild can make it"

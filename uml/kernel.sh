@@ -133,7 +133,7 @@ configure() {
 # build_key: a hash of all that a pristine kernel is made from.
 build_key() {
 	{ git -C "$SRC" rev-parse 'HEAD^{tree}'; cat "${FRAGMENTS[@]}"; cat "$UML_DIR/configs/$F".{cflags,append} 2>/dev/null || true
-	  echo "${KCFLAGS-}${KAFLAGS:+ as $KAFLAGS}${KCPPFLAGS:+ cpp $KCPPFLAGS}"; $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
+	  printf '%s\n' "${KCFLAGS-}" "${KAFLAGS-}" "${KCPPFLAGS-}"; $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
 }
 
 # up_to_date: true when the kernel of a pristine point is there and nothing it is made from has changed.

@@ -228,7 +228,7 @@ row_gdb()
 	for ((i = 0; i < rounds; i++)); do
 		for side in make plain; do
 			timed gdb $side ${side}_gdb
-			grep -q '^#0 .*madvise_dontneed_single_vma' "$scratch/run.log" || grep -q '(gdb) #0 .*madvise_dontneed_single_vma' "$scratch/run.log" || failed "the breakpoint"
+			grep -qE '^(\(gdb\) )?#0 .*madvise_dontneed_single_vma' "$scratch/run.log" || failed "the breakpoint"
 		done
 	done
 }

@@ -100,6 +100,12 @@ build
 { cat "$tree/arch/x86/include/asm/word-at-a-time.h"; echo '#define UMLAB_WORD 1'; } > "$tree/arch/um/include/asm/word-at-a-time.h"
 same "a header that hides one of another architecture" 'word-at-a-time.h came or went: make decides$'
 like "$(nm "$out/linux")" ' umlab_word$' "... has its effect"
+printf '#ifdef UMLAB_SIP\nint umlab_sip;\n#endif\n' >> "$tree/lib/siphash.c"
+build
+{ cat "$tree/include/linux/siphash.h"; echo '#define UMLAB_SIP 1'; } > "$dir/siphash.h"
+ln -s "$dir/siphash.h" "$tree/arch/um/include/linux/siphash.h"
+same "a link that hides a header" 'siphash.h came or went: make decides$'
+like "$(nm "$out/linux")" ' umlab_sip$' "... has its effect"
 printf '#ifdef UMLAB_FOLDER\nint umlab_folder;\n#endif\n' >> "$tree/fs/inode.c"
 build
 mkdir "$tree/arch/um/include/crypto"
