@@ -175,7 +175,7 @@ graph_new_names() { graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/nam
 graph_inodes() { xargs -d '\n' stat -Lc '%d %i %n/' <"$GRAPH/folders" 2>/dev/null || true; }
 
 # graph_moved: "FOLDER/" of each that has been replaced by another: what is in it may have any time.
-graph_moved() { LC_ALL=C comm -13 <(LC_ALL=C sort "$GRAPH/inodes") <(graph_inodes | LC_ALL=C sort) | cut -d' ' -f3-; }
+graph_moved() { LC_ALL=C comm -13 <(LC_ALL=C sort "$GRAPH/inodes" 2>/dev/null) <(graph_inodes | LC_ALL=C sort) | cut -d' ' -f3-; }
 
 # graph_forget: before make builds what ninja could not: what only we know to have changed loses its record, and make makes it again.
 graph_forget() {
