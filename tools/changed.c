@@ -77,8 +77,13 @@ static void add_to_digest(const char *path, const struct stat *st)
 static void look(const char *path)
 {
 	struct stat st = { 0 }, link;
-	bool gone = stat(path, &st) || lstat(path, &link);
+	bool gone = lstat(path, &link);
 
+	/* What a link leads to counts as well as itself. */
+	if (!gone && S_ISLNK(link.st_mode))
+		gone = stat(path, &st);
+	else if (!gone)
+		st = link;
 	if (gone || (since.tv_sec && (reached(st.st_ctim) || reached(link.st_ctim)))) {
 		found = true;
 		if (!digest)

@@ -15,8 +15,6 @@
 # ninja runs each object's own command, then link.sh: the kernel is the one that make would make, but for
 # vmlinux.o, modpost's checks and System.map, of which no byte goes into it.
 
-CHANGED=$BUILD/changed
-
 # graph_args: what a graph is good for: this source, these arguments of make, compiler and scripts.
 graph_args() {
 	# Which folder SRC is: another one may have taken its place.

@@ -16,6 +16,8 @@ CACHE=${XDG_CACHE_HOME:-${HOME:?"HOME is not set: set it, or XDG_CACHE_HOME"}/.c
 TREE=$BUILD/linux
 POINTS=$BUILD/points
 LOGS=$BUILD/log
+# tools/changed.c
+CHANGED=$BUILD/changed
 TOOL=${0##*/} TOOL=${TOOL%.sh}
 
 # A caller's git environment (a hook, a rebase --exec) must not redirect ours.

@@ -30,10 +30,11 @@ point_commit() {
 # The first of base, series, 1..8, v3, fixed with that tree; work shares with none.
 holder() {
 	local q tree
+	local -A trees
 	[ "$1" != work ] || { echo work; return; }
-	tree=$(tree_of "umlab/$1")
+	while read -r q tree; do trees[$q]=$tree; done < <(g for-each-ref --format='%(refname:strip=3) %(tree)' refs/tags/umlab)
 	for q in base series 1 2 3 4 5 6 7 8 v3 fixed; do
-		[ "$(tree_of "umlab/$q")" != "$tree" ] || { echo "$q"; return; }
+		[ "${trees[$q]-}" != "${trees[$1]-gone}" ] || { echo "$q"; return; }
 	done
 }
 
@@ -67,6 +68,18 @@ pristine() {
 	[ -z "$edits$new" ]
 }
 
+# untouched P: true when no file or folder that a kernel of P is made from has changed since pristine() last found nothing.
+# A few milliseconds, where git's look at all files takes half a second. An edit of a file that no kernel is made from is
+# found when it counts: before another commit is checked out, or the worktree removed.
+untouched() {
+	local graph
+	for graph in "$POINTS/$1"/*/.umlab; do
+		# Of this place, and not of the one that the project was moved from.
+		grep -qsxF "$POINTS/$1/linux" "$graph/folders" || return 1
+		[ -z "$("$CHANGED" -C "${graph%/*}" --since "$POINTS/$1/.looked" "$graph"/{.ninja_deps,kbuild,folders} 2>&1)" ] || return 1
+	done
+}
+
 # attached P: true when build/points/P/linux is a worktree of build/linux. Mends the links
 # between the two when the project was moved or copied, or `worktree move` interrupted.
 attached() {
@@ -96,13 +109,17 @@ cure_for_edits() {
 # that was interrupted half-way is a linux.tmp, thrown away here; one with edits is an
 # error, never overwritten, and commits made in it are kept.
 ensure_worktree() {
-	local dir=$POINTS/$1 src=$POINTS/$1/linux t=$SECONDS
+	local dir=$POINTS/$1 src=$POINTS/$1/linux t=$SECONDS head
 	mkdir -p "$dir"
 	if attached "$1"; then
 		leave_out "$src"
+		head=$(git -C "$src" rev-parse HEAD)
+		[ "$head" != "$2" ] || ! untouched "$1" || return 0
+		: >"$dir/.looked.new"
 		pristine "$src" || die "$src: $(cure_for_edits "$1")"
-		[ "$(git -C "$src" rev-parse HEAD)" != "$2" ] || return 0
-		keep "$(git -C "$src" rev-parse HEAD)"
+		mv "$dir/.looked.new" "$dir/.looked"
+		[ "$head" != "$2" ] || return 0
+		keep "$head"
 		git -C "$src" checkout -q --detach "$2"
 		return
 	fi
