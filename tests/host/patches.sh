@@ -13,7 +13,7 @@ for f in checkpatch.pl spelling.txt const_structs.checkpatch; do git -C "$linux"
 # What it says of a patch. It can't know commits that the fetched source has no history of.
 checkpatch() { perl "$dir/scripts/checkpatch.pl" --no-tree --no-summary --terse --ignore GIT_COMMIT_ID,UNKNOWN_COMMIT_ID "$1" 2>&1; }
 
-for p in "$patches"/fixes/*.patch "$patches"/fragments/{always-rcu,merged-fixed,always-rcu-fixed,one-table,batch,lazy-mmu,pt-reclaim}.patch; do
+for p in "$patches"/fixes/*.patch "$patches"/fragments/{always-rcu,merged-fixed,always-rcu-fixed,one-table,batch,pt-reclaim}.patch; do
 	is "$(checkpatch "$p")" "" "checkpatch: ${p#"$patches"/}"
 done
 sed 's/^+\tpagetable_dtor(ptdesc);/+        pagetable_dtor( ptdesc );/' "$patches/fragments/merged-fixed.patch" >"$dir/bad.patch"
@@ -36,9 +36,11 @@ while read -r variant files <&3; do
 	done
 done 3< <(grep -v '^#' "$top/tests/arch/fragments/variants.txt")
 for more in "" "fragments/lockdep.patch fragments/counters.patch"; do
-	for lazy in "" fragments/lazy-mmu.patch; do
-		out=$(taken fragments/{always-rcu,always-rcu-fixed,one-table}.patch $lazy fragments/pt-reclaim.patch $more)
-		ok $? "git am: pt-reclaim over always-rcu-fixed, one-table${lazy:+ and $lazy}${more:+, then $more}" "$out"
+	for mend in fragments/merged-fixed.patch "fragments/always-rcu.patch fragments/always-rcu-fixed.patch"; do
+		for rmaps in "" "$(cd "$patches" && echo fixes/0009-*.patch)"; do
+			out=$(taken $mend $rmaps fragments/pt-reclaim.patch $more)
+			ok $? "git am: pt-reclaim over $mend${rmaps:+ and $rmaps}${more:+, then $more}" "$out"
+		done
 	done
 done
 out=$(taken fragments/always-rcu-fixed.patch); is "$?" 1 "... which is not taken where it does not belong"

@@ -5,6 +5,7 @@
 #
 # usage: tests/arch/fragments/gdb.sh [--build] [VARIANT]     (default merged)
 #   --build  only the kernel
+# What it says is kept, for docs/powerpc-fragments.md: build/results/fragments/gdb-VARIANT.txt.
 # Exit status: 0 the window was shown; 1 it was not; 2 wrong usage; 124 not within 200 s; 125 a package, the kernel or qemu
 # could not be had; 130, 143 interrupted.
 . "$(dirname "$0")/../../../uml/lib.sh"
@@ -44,5 +45,9 @@ QEMU+=(-cpu "$CPU")
 # Two CPUs, of which gdb runs one alone.
 start_stub "$KERNEL" "$WORK/initrd" 2 "$CONSOLE_LOG" "$UMLAB_STUB" || exit
 status=0
-until_signalled timeout --foreground 200 "${DIE_WITH_US[@]}" gdb-multiarch -q -nx -batch -x "$ROOT/tests/arch/fragments/window.py" "$KERNEL/vmlinux" </dev/null || status=$?
+SAID=$BUILD/results/fragments/gdb-$VARIANT.txt
+mkdir -p "${SAID%/*}"
+until_signalled timeout --foreground 200 "${DIE_WITH_US[@]}" gdb-multiarch -q -nx -batch \
+	-iex "set logging file $WORK/said" -iex "set logging enabled on" -x "$ROOT/tests/arch/fragments/window.py" "$KERNEL/vmlinux" </dev/null || status=$?
+[ "$status" != 0 ] || { sed -n '/^CPU 1, the reader/,$p' "$WORK/said" >"$SAID.tmp" && mv "$SAID.tmp" "$SAID"; }
 exit "$status"

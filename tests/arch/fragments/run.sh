@@ -75,6 +75,9 @@ expected() { awk -v v="$1" -v k="$2=" '$1 == v { for (i = 2; i <= NF; i++) if (i
 # of_part PART: those of the wanted variants that expect.txt says something of there.
 of_part() { local v; for v in "${WANTED[@]}"; do [ -z "$(expected "$v" "$1")" ] || echo "$v"; done; }
 
+# beside VARIANT KIND...: those kinds of kernel, if reclaim in this variant is put beside none and beside reclaim as it is in the source.
+beside() { [ -z "$(expected "$1" early)" ] || echo "${@:2}"; }
+
 # progress TEXT: on a terminal, one line that the next one takes.
 progress() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
 
@@ -105,7 +108,7 @@ build_all() {
 	fi
 	if wanted reclaim; then
 		for v in $(of_part reclaim); do
-			for part in reclaim-off reclaim-early reclaim reclaim-checks; do lab_kernel "$v" $part "" || exit 125; done
+			for part in $(beside "$v" reclaim-off reclaim-early) reclaim reclaim-checks; do lab_kernel "$v" $part "" || exit 125; done
 		done
 	fi
 }
@@ -365,7 +368,7 @@ dontneed_row() {
 	reclaim_row "$1" "$2" dontneed "$(sum reclaimed) tables taken away while another CPU wrote to them, $written times to all of one"
 }
 
-# Without lazy-mmu.patch: what is left to be invalidated when a table is taken away.
+# Lazy MMU mode ends late, as in the source: what is left to be invalidated when a table is taken away.
 reclaim_early() {
 	local wrong pending
 	reclaim_workloads "$1" hash reclaim-early "sparse 1 512"
@@ -373,18 +376,20 @@ reclaim_early() {
 	judge early "$1" hash/2 "$([ -n "$wrong" ] && echo wrong || { [ "$pending" -gt 0 ] && echo pending || echo none; })" "${wrong:-"$pending entries of the hash table still valid when the PMDs of $(sum reclaimed) tables were cleared"}"
 }
 
-# PT_RECLAIM over the mended proposal: the workload of all architectures beside the same kernel without it, the fallback where v3
+# PT_RECLAIM over both ways, mended: the workload of all architectures beside the same kernel without it, the fallback where v3
 # warned, what one table left of a page costs, and two CPUs at one table in the kernel that complains by itself.
 reclaim() {
 	local v m part wrong tables
 	for v in $(of_part reclaim); do
-		reclaim_early "$v"
+		[ -z "$(beside "$v" early)" ] || reclaim_early "$v"
 		for m in hash radix; do
 			mmu $m
 			# A few dozen pages of tables.
 			[ $m = hash ] && tables=512 || tables=4096
-			reclaim_boot "$v" $m reclaim-off tables,contents whole=kept contents=right
-			reclaim_row "$v" $m "tables without PT_RECLAIM" "$(tables_figures)"
+			if [ -n "$(beside "$v" off)" ]; then
+				reclaim_boot "$v" $m reclaim-off tables,contents whole=kept contents=right
+				reclaim_row "$v" $m "tables without PT_RECLAIM" "$(tables_figures)"
+			fi
 			reclaim_boot "$v" $m reclaim tables,contents whole=freed contents=right
 			reclaim_row "$v" $m tables "$(tables_figures)"
 			for part in inject-madvise inject-munmap; do
