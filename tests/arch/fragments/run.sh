@@ -404,16 +404,23 @@ reclaim() {
 	done
 }
 
-# plots: RESULTS.svg and .png, of the first setting with two CPUs, or the first.
-plots() {
-	local setting variants out
-	setting=$(jq -r '[.measured[].setting] | (map(select(endswith("/2"))) + .)[0] // ""' "$RESULTS.json")
-	[ -n "$setting" ] || return 0
-	jq -r --arg setting "$setting" -L "$FRAG_DIR" -f "$FRAG_DIR/plot.jq" "$RESULTS.json" >"$WORK/plot"
+# plot SETTING FIELD WORDS NAME: NAME.svg and .png.
+plot() {
+	local variants out
+	jq -r --arg setting "$1" --arg field "$2" -L "$FRAG_DIR" -f "$FRAG_DIR/plot.jq" "$RESULTS.json" >"$WORK/plot"
 	variants=$((($(head -n 1 "$WORK/plot" | tr '\t' '\n' | wc -l) - 1) / 3))
 	for out in svg png; do
-		gnuplot -e "data='$WORK/plot'; out='$RESULTS.$out'; variants=$variants; what='ms ($setting: MMU/CPUs)'" "$FRAG_DIR/plot.gp"
+		gnuplot -e "data='$WORK/plot'; out='$4.$out'; variants=$variants; what='$3 ($1: MMU/CPUs)'" "$FRAG_DIR/plot.gp"
 	done
+}
+
+# plots: run times, and pages that wait, of the first setting with two CPUs, or the first.
+plots() {
+	local setting
+	setting=$(jq -r '[.measured[].setting] | (map(select(endswith("/2"))) + .)[0] // ""' "$RESULTS.json")
+	[ -n "$setting" ] || return 0
+	plot "$setting" ms ms "$RESULTS"
+	plot "$setting" waiting_peak "pages waiting at a time, the most" "$RESULTS-waiting"
 }
 
 # results: RESULTS.json, of this run and, of parts and variants that were not in it, of those before.
@@ -432,14 +439,16 @@ not_documented() {
 		| if ($wrong | length) > 0 then "\($wrong[0] | "\(.part) \(.variant)") is not as expected" else ($all | split(" ") - $there)[0] // empty | "\(.) was not run yet" end' "$RESULTS.json"
 }
 
-# document: docs/powerpc-fragments.md and its plot.
+# document: docs/powerpc-fragments.md and its plots.
 document() {
-	local why
+	local why said=$BUILD/results/fragments/gdb-
 	why=$(not_documented)
 	[ -z "$why" ] || { note "fragments: docs/powerpc-fragments.md: not written: $why"; return; }
-	jq -r --rawfile tables "$WORK/tables" -L "$FRAG_DIR" -f "$FRAG_DIR/document.jq" "$RESULTS.json" >"$WORK/document"
+	jq -r --rawfile tables "$WORK/tables" --arg kernel "$(sed -n 's/^kernelrelease=//p' "$KERNEL/umlab.info")" \
+		--arg merged "$(cat "${said}merged.txt" 2>/dev/null)" --arg mended "$(cat "${said}merged-fixed.txt" 2>/dev/null)" -L "$FRAG_DIR" -f "$FRAG_DIR/document.jq" "$RESULTS.json" >"$WORK/document"
 	cp "$WORK/document" "$ROOT/docs/powerpc-fragments.md"
 	cp "$RESULTS.svg" "$ROOT/docs/powerpc-fragments.svg"
+	cp "$RESULTS-waiting.svg" "$ROOT/docs/powerpc-fragments-waiting.svg"
 }
 
 [ -n "$(for part in $PARTS; do of_part $part; done)" ] || usage "${WANTED[*]}: nothing to do in --parts '$PARTS': see expect.txt"
