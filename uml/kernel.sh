@@ -26,6 +26,7 @@ F=${2:-fast}
 CC=${CC:-gcc}
 JOBS=${JOBS:-$(nproc)}
 COMMIT=
+QUICK=
 
 # own_tree DIR: sets POINT, SRC and OUT for LINUX=DIR.
 own_tree() {
@@ -63,10 +64,11 @@ our_point() {
 		POINT=$(link_point "$P")
 		COMMIT=$(point_commit "$POINT")
 	fi
+	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/$F
+	[ ! -s "$OUT/linux" ] || ! grep -qsx "commit=$COMMIT" "$OUT/umlab.info" || QUICK=quick
 	# In a subshell, so that its locks end with it and not with the build. Alone in its line: with || behind it, set -e
 	# would not be heard in it, and half a worktree be taken for a whole one.
-	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$COMMIT")
-	SRC=$POINTS/$POINT/linux OUT=$POINTS/$POINT/$F
+	(lock "$BUILD/.$POINT.lock" "point $POINT is being made"; ensure_worktree "$POINT" "$COMMIT" $QUICK)
 	SOURCE_TEXT="$(g log -1 --format=%s umlab/fetched | sed 's/, as fetched//'), commit $(g rev-parse --short=12 "$COMMIT")"
 }
 
@@ -257,6 +259,7 @@ make_args
 KEY=none
 [ "$POINT" = work ] || [ -n "$OWN" ] || KEY=$(build_key)
 if ! up_to_date; then
+	[ -z "$QUICK" ] || (lock "$BUILD/.$POINT.lock" "point $POINT is being made"; look "$POINT")
 	# The time of this look: what is saved from now on is for the next.
 	LOOKED=$LOGS/looked-$POINT-$F
 	: >"$LOOKED"

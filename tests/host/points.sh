@@ -88,7 +88,7 @@ run "$points" start 9
 like "$STATUS $ERR" "^2 .*no such point" "an unknown point is named"
 
 # The worktree of a pristine point: edits, new files and commits in it.
-worktree() { run bash -c '. "$0/uml/lib.sh"; . "$0/uml/git.sh"; . "$0/uml/kconfig.sh"; . "$0/uml/worktree.sh"; ensure_worktree "$1" "$(point_commit "$1")"' "$top" "$1"; }
+worktree() { run bash -c '. "$0/uml/lib.sh"; . "$0/uml/git.sh"; . "$0/uml/kconfig.sh"; . "$0/uml/worktree.sh"; ensure_worktree "$1" "$(point_commit "$1")" ${2-}' "$top" "$@"; }
 three=$UMLAB_BUILD/points/3/linux
 worktree 3
 is "$STATUS $(git -C "$three" rev-parse HEAD)" "0 $(u rev-parse umlab/3)" "a point gets a worktree"
@@ -104,6 +104,31 @@ mine3=$(git -C "$three" rev-parse HEAD)
 worktree 3
 is "$STATUS $(git -C "$three" rev-parse HEAD) $(u branch --contains "$mine3" | grep -c work-)" "0 $(u rev-parse umlab/3) 1" \
 	"a commit made in it is given a branch, and the point is pristine again"
+# The quick look, as of a kernel that is made from one file and one folder.
+ln -s "$top/build/changed" "$UMLAB_BUILD/changed"
+mkdir -p "$UMLAB_BUILD/points/3/fast/.umlab"
+printf '%s\n' "$three" "$three/mm" > "$UMLAB_BUILD/points/3/fast/.umlab/folders"
+echo "$three/mm/madvise.c" | tee "$UMLAB_BUILD/points/3/fast/.umlab/kbuild" > "$UMLAB_BUILD/points/3/fast/.umlab/.ninja_deps"
+worktree 3
+is "$STATUS $(ls "$UMLAB_BUILD/points/3/.looked")" "0 $UMLAB_BUILD/points/3/.looked" "when a point was looked at is known"
+echo '# edit' >> "$three/mm/Kconfig"
+worktree 3 quick
+is "$STATUS" 0 "the quick look is for what the kernel is made from"
+worktree 3
+like "$STATUS $ERR" "^1 .*has edits" "... the other one for all files"
+git -C "$three" checkout -q mm/Kconfig
+worktree 3
+echo '// edit' >> "$three/mm/madvise.c"
+worktree 3 quick
+like "$STATUS $ERR" "^1 .*has edits" "which it finds edited"
+git -C "$three" checkout -q mm/madvise.c
+worktree 3
+touch "$three/mm/new.c"
+worktree 3 quick
+like "$STATUS $ERR" "^1 .*has edits" "... and with a new file beside it"
+rm "$three/mm/new.c"
+worktree 3 quick
+is "$STATUS" 0 "... which is all well when the file is gone"
 mv "$UMLAB_BUILD" "$dir/moved"
 UMLAB_BUILD=$dir/moved three=$dir/moved/points/3/linux linux=$dir/moved/linux
 worktree 3
