@@ -74,7 +74,7 @@ APPEND=
 check_modes "$MODES" --modes
 POINT=$(info point) WHERE=$(info point)/$(info flavour) PT_RECLAIM=$(info pt_reclaim)
 [[ $PT_RECLAIM == [yn] ]] || die "$DIR/umlab.info: pt_reclaim: not y or n"
-BUGS=$(bugs_like "$POINT" "$PT_RECLAIM" "$DIR/linux")
+BUGS=$(bugs_like "$POINT" "$PT_RECLAIM" "$(symbols_of "$DIR/linux")")
 mkdir -p "$RESULTS/soak" || die "$RESULTS/soak: cannot be made"
 
 ROUNDS=0 OPERATIONS=0 FAILURES=0 ERRORS=0 CHILD=

@@ -250,7 +250,8 @@ For PTE tables, which is all that it frees: three things stand against it, of wh
 3. The delayed rmaps, of every SMP architecture with PT_RECLAIM: [uml-bugs.md](uml-bugs.md). Its fix, `uml/patches/fixes/0009`, ends lazy MMU mode and flushes before a table is taken away, and so covers 2 as well.
 
 That the emptied PMD may then get a huge page, with no IPI in between (`serialize_against_pte_lookup()`), is as after munmap: a walker that is still in the table finds none in every entry. With the fix, on two CPUs: chunks of MADV_DONTNEED below a
-table's size, of it and above; `inject` are the two cases in which v3 warned; in `dontneed` two CPUs are at one table, in the checked kernel:
+table's size, of it and above; `inject` are the two cases in which v3 warned; in `dontneed` two CPUs are at one table, in the checked kernel (by one thread of qemu's: where each CPU has its own,
+this qemu does not wait for the other one's TLB flush, and on a busy host a store through a stale entry lands in a page that is free, with either variant):
 
 \(seen("reclaim"))
 
