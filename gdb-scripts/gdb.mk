@@ -14,8 +14,11 @@ ifdef TOUR
 	@$(MAKE) --no-print-directory -s tools guest-tests
 	@exec tools/tour.sh $(TOUR)
 else
-	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload
-	@dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1) && [ -n "$$dir" ] && \
+	@[ -x build/umrun ] && [ -x build/tests/guest/ptworkload ] || $(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload
+	@# Most times both only find that nothing is to be done: side by side.
+	@$(MAKE) --no-print-directory -s tools build/tests/guest/ptworkload & made=$$!; \
+		dir=$$($(UML_ENV) uml/kernel.sh '$(P)' '$(GDB_F)' | tail -n 1); \
+		wait $$made && [ -n "$$dir" ] && \
 		exec build/umrun --kernel "$$dir/linux" --cpus '$(or $(CPUS),1)' --gdb \
 		--gdb-arg=-x --gdb-arg=gdb-scripts/reclaim.py --gdb-arg=-ex --gdb-arg=run -- $(GDB_CMD)
 endif
