@@ -59,11 +59,18 @@ like "$(result always-rcu 70 | table | grep always-rcu)" '\| always-rcu \| 70 \(
 like "$(result merged 1 2 3 4 | table | grep merged)" '\| merged \| 3 \(1-4\) \|  \| 0 \| 0 \| 7 .*16.5 / - / 0' "an even number of runs; counters that are not there are 0; no percentile of few"
 
 is "$(jq -n -L "$lab" 'include "stats"; [2, 0.5, 1.331] | mean_more')" 10 "a mean of ratios is the geometric one: twice as long and half as long are as long"
-{ result merged 100 110 120; result always-rcu 200 220 240; result always-rcu-fixed 99 110 121; } | jq -s '{ date: "D", qemu: "Q", runs: 3, measured: ., judged: [{ part: "race", variant: "merged", setting: "hash/4", seen: "dies", expected: "dies", how: "H" }] }' >"$dir/json"
-doc=$(jq -r --rawfile tables /dev/null -L "$lab" -f "$lab/document.jq" "$dir/json" 2>&1)
-like "$doc" '^\| always-rcu \| \+100 % \| 1 of 1 \| 1 \| fork \(hash/2\): \+100 % \|$' "the document: how a variant stands in all"
-like "$doc" '^\| always-rcu-fixed \| 0 % \| 0 of 1 \| 0 \|  \|$' "... one that does not differ"
-like "$doc" '^\| merged \| hash/4 \| dies \| H \|$' "... and what was judged"
+{ result merged 100 110 120; result always-rcu 200 220 240; result merged-fixed 99 110 121; result always-rcu-fixed 100 110 120; } | jq -s '{ date: "D", qemu: "Q", runs: 3, measured: .,
+	judged: [{ part: "race", variant: "merged", setting: "hash/4", seen: "dies", expected: "dies", how: "H" }], earlier: [{ part: "race", variant: "merged", seen: "lives", how: "after 5 s: nothing" }] }' >"$dir/json"
+# document MERGED MENDED: the document, where gdb said that of the two.
+document() { jq -r --rawfile tables /dev/null --arg kernel 1.2.3 --arg merged "$1" --arg mended "$2" -L "$lab" -f "$lab/document.jq" "$dir/json" 2>&1; }
+doc=$(document "" "")
+like "$doc" '^\| always-rcu beside merged \| \+100 % \| \+100 % \| 1 of 1 \| fork \(hash/2\): \+100 % \|$' "the document: how a variant stands in each setting, and in all"
+like "$doc" '^\| merged-fixed beside merged, the same work \| 0 % \| 0 % \| 0 of 1 \| none \|$' "... one that does not differ"
+like "$doc" '^\| always-rcu-fixed beside always-rcu, the same work \| -50 % ' "... a mend beside what it mends"
+like "$doc" '^\| merged \| hash/4 \| dies \| H \| lives after 5 s \|$' "... and what was judged, now and before"
+like "$doc" ' Linux 1\.2\.3, .*' "... of this kernel"
+doc=$(document $'CPU 1\n  its page' $'CPU 1\nCPU 0, exit_mmap(): given up\n  kept')
+is "$(grep --no-group-separator -A1 '^    CPU 1$\|^    CPU 0, exit' <<<"$doc" | paste -sd'|')" '    CPU 1|      its page|    CPU 0, exit_mmap(): given up|      kept' "what gdb showed: all of merged, of the mended one what differs"
 
 # ---- wrong usage ----
 for args in "--nonsense" "nobody" "--runs 0" "--parts lunch" "--settings hash/3" "--settings vax/1" "--race 5"; do
@@ -81,6 +88,8 @@ is "$(jq -nr --arg date 2 --arg qemu q --arg runs 9 --arg parts 'race' --arg var
 is "$(jq -nr --arg date 2 --arg qemu q --arg runs 9 --arg parts 'measure reclaim' --arg variants 'merged taught' --slurpfile before "$dir/before" --slurpfile judged /dev/null --slurpfile measured "$dir/now" \
 	-f "$lab/results.jq" | jq -c '[.runs, (.judged[] | "\(.part) \(.variant) \(.date)"), (.measured[] | .date)]')" \
 	'[9,"race merged 1","race taught 0","2"]' "measured again: all of it is new"
+is "$(jq -nr --arg date 2 --arg qemu q --arg runs 9 --arg parts race --arg variants merged --slurpfile before <(jq -c '.earlier = [{ "part": "race", "variant": "merged", "date": "0" }]' "$dir/before") \
+	--slurpfile judged "$dir/now" --slurpfile measured /dev/null -f "$lab/results.jq" | jq -c '[.earlier[] | "\(.part) \(.variant) \(.date)"]')" '["race merged 0","race merged 1"]' "a race that was run again stays among the earlier ones"
 like "$("$lab/run.sh" --parts race always-rcu-taught 2>&1)" "^fragments: always-rcu-taught: nothing to do in --parts 'race'" "nothing of what was asked for is there"
 out=$("$lab/gdb.sh" nobody 2>&1); is "$?" 2 "gdb.sh nobody: wrong usage"
 out=$(make -s -C "$top" arch A=sparc64 LAB=fragments 2>&1); like "$out" 'LAB=fragments of A=ppc64' "the lab is ppc64's"
