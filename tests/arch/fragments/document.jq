@@ -204,8 +204,8 @@ the same files, lose them to MADV_COLLAPSE, and end. All are on one CPU of four 
 \(races)
 
 One run of merged-fixed, on 2026-11-23, ended neither way: after its 600 s it stood still, with nothing on its console. These kernels had no watch for hung tasks then and
-the workload none for its own end; they have both since, and it has not come back. A boot of always-rcu stood still as well, that day, where the kernel starts /init, before anything
-of the lab ran: this qemu is the first suspect, but the cause is not known.
+the workload none for its own end; they have both since, and it has not come back. A boot of always-rcu (window.patch, radix) stood still as well, that day, with nothing on its
+console after the start of /init. The cause of either is not known.
 
 With DEBUG_SPINLOCK the lock is an object that the ptdesc points to, and the pointer is gone with the page. Without it the lock is a word in what is `page->private` of a free page: cleared when the page is freed,
 then the order of a free block if the page heads one, in the half that a big-endian kernel like these does not take for the lock (a little-endian one does, and would spin). Here the reader mostly takes a lock that

@@ -190,17 +190,10 @@ measure() {
 	done
 }
 
-# part_boot: as lab_boot, but for a qemu that could not be started, which ends us, and for a kernel that stands still before anything of
-# ours has run: of some hundred boots in qemu 7.2 one does, whatever its patches are. That one is booted again, and its console kept.
+# part_boot: as lab_boot, but for a qemu that could not be started, which ends us.
 part_boot() {
 	local status=0
 	lab_boot "$@" || status=$?
-	if [ $status = 124 ] && ! grep -aq 'tap: ' "$4"; then
-		note "fragments: $4: stood still before the workloads began: once more"
-		mv "$4" "$4.stood-still"
-		status=0
-		lab_boot "$@" || status=$?
-	fi
 	[ $status != 125 ] || { note "fragments: ${QEMU[0]}: $(tail -n 1 "$4")"; exit 125; }
 }
 
