@@ -34,7 +34,8 @@ holder() {
 	[ "$1" != work ] || { echo work; return; }
 	while read -r q tree; do trees[$q]=$tree; done < <(g for-each-ref --format='%(refname:strip=3) %(tree)' refs/tags/umlab)
 	for q in base series 1 2 3 4 5 6 7 8 v3 fixed; do
-		[ "${trees[$q]-}" != "${trees[$1]-gone}" ] || { echo "$q"; return; }
+		# One whose tag is gone is its own: point_commit says what to do.
+		[ "${trees[$q]-}" != "${trees[$1]-}" ] || { echo "$q"; return; }
 	done
 }
 

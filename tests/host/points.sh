@@ -104,6 +104,10 @@ mine3=$(git -C "$three" rev-parse HEAD)
 worktree 3
 is "$STATUS $(git -C "$three" rev-parse HEAD) $(u branch --contains "$mine3" | grep -c work-)" "0 $(u rev-parse umlab/3) 1" \
 	"a commit made in it is given a branch, and the point is pristine again"
+u update-ref -d refs/tags/umlab/3
+run bash -c '. "$0/uml/lib.sh"; . "$0/uml/git.sh"; . "$0/uml/kconfig.sh"; . "$0/uml/worktree.sh"; h=$(link_point 3); point_commit "$h"' "$top"
+like "$STATUS $(ls "$three/Makefile") $ERR" "^1 $three/Makefile .*umlab/3 is gone" "a point whose tag is gone is an error, and its worktree stays"
+u update-ref refs/tags/umlab/3 "$(git -C "$three" rev-parse HEAD)"
 # The quick look, as of a kernel that is made from one file and one folder.
 ln -s "$top/build/changed" "$UMLAB_BUILD/changed"
 mkdir -p "$UMLAB_BUILD/points/3/fast/.umlab"
