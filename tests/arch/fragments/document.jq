@@ -10,7 +10,6 @@ def most($setting; $workload; $variant; $name): runs($setting; $workload; $varia
 def ms: if type == "number" then . / 1000 | round else . end;
 def range_of(f): map(f) | if length == 0 then "-" else "\(median) (\(min)-\(max))" end;
 def times($setting; $workload; $variant): runs($setting; $workload; $variant) | range_of(.ms);
-def peak($setting; $workload; $variant): runs($setting; $workload; $variant) | range_of(.peak_kb / 1024 * 10 | round / 10);
 def seen($part): "| variant | where | seen | what was counted |\n|---|---|---|---|\n" + ([.judged[] | select(.part == $part) | "| \(.variant) | \(.setting) | \(.seen) | \(.how) |"] | join("\n"));
 def words: gsub(","; " ");
 def indented: rtrimstr("\n") | split("\n") | map("    " + .) | join("\n");
@@ -123,7 +122,7 @@ A page waits \(counter("hash/2"; "munmap,1,"; "always-rcu"; "wait_us_avg") | ms)
 is dropped: with always-rcu mmu_gather's grace period is over by then and not in these figures, with taught there is none before. Nor is what waits in
 mmu_gather's batches among the \"pages waiting\": merged has the same tables waiting there, once.
 
-Page tables' peaks are /proc/vmstat's, which each CPU may hold back some pages of: 0.6, 2.5 or 7.5 MiB in all with 1, 2 and 4 CPUs and 64 KiB pages. Beyond that, and with no run of the one within the range of the other, always-rcu
+Page tables' peaks are /proc/vmstat's, which each CPU may hold back some pages of: \(["hash/1", "hash/2", "hash/4"] | map(held_back / 1024 * 10 | round / 10) | "\(.[0]), \(.[1]) or \(.[2])") MiB in all with 1, 2 and 4 CPUs and 64 KiB pages. Beyond that, and with no run of the one within the range of the other, always-rcu
 differs from merged here: \(peaks("merged"; "always-rcu")).
 
 Run times, each variant beside the one it changes; the geometric mean of the medians in each setting (MMU/CPUs):
