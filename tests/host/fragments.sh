@@ -19,7 +19,7 @@ is "$(awk '!/^#/ { for (i = 2; i <= NF; i++) if ($i != "-") print $i }' "$lab/va
 is "$(for p in "$patches"/*.patch; do p=${p##*/}; grep -q "^| ${p%.patch} |" "$patches/README.md" || echo "$p"; done)" "" "each patch is in their README"
 is "$(sed '/^#/d; s/ .*//' "$lab/expect.txt" | paste -sd' ')" "$(in_lab variants | paste -sd' ')" "each variant has one line in expect.txt"
 is "$(sed '/^#/d' "$lab/expect.txt" | tr -s ' ' '\n' | grep = | grep -vxE 'measure=right|window=(freed|kept)|race=(dies|lives)|kernel=(at-once|by-rcu)|checks=clean|reclaim=clean|early=pending|cpus=[124]')" "" "in words that the lab has"
-for k in race counters window kernel checks debug reclaim reclaim-off reclaim-early reclaim-checks; do
+for k in race counters window checks debug reclaim reclaim-off reclaim-early reclaim-checks; do
 	is "$(in_lab eval 'kind '$k'; for p in $MORE; do [ -f "$FRAG_PATCHES/$p.patch" ] || echo $p; done; for f in ${FLAVOURS_MORE//+/ }; do [ -f "$ARCH_DIR/ppc64/$f.config" ] || [ -f "$ARCH_DIR/$f.config" ] || echo $f; done')" "" "$k: its patches and flavours are there"
 done
 

@@ -266,7 +266,7 @@ The upper levels, which PT_RECLAIM leaves alone, would take an rcu_head, or anot
 
 ## All measurements
 
-With 1 and 4 CPUs the workloads are half as long as with 2, and only the two ways of the thread are measured; hash has no huge pages to collapse to with 4 KiB pages. In all boots
+With 1 and 4 CPUs only the two ways of the thread are measured, with 1 side by side, each on a CPU of the host; hash has no huge pages to collapse to with 4 KiB pages. In all boots
 as many callbacks had run in the end as were queued, and nothing waited.
 
 ![run times](powerpc-fragments.svg)

@@ -38,7 +38,6 @@ kind() {
 	race) MORE= FLAVOURS_MORE=race ;;
 	counters) MORE=counters FLAVOURS_MORE=counters ;;
 	window) MORE="window counters" FLAVOURS_MORE=counters ;;
-	kernel) MORE=counters FLAVOURS_MORE=counters+vmalloc ;;
 	debug) MORE= FLAVOURS_MORE=debug ;;
 	checks) MORE="lockdep window counters" FLAVOURS_MORE=counters+checks ;;
 	reclaim) MORE="$DELAYED_RMAPS pt-reclaim counters" FLAVOURS_MORE=counters ;;
@@ -119,17 +118,21 @@ pack() {
 	make_initrd "$1" "$1/initrd" "${@:2}"
 }
 
-# lab_boot MMU CPUS SECONDS LOG 'WORKLOAD ARGUMENT...;...' [COMMAND...]: runs these workloads in KERNEL; qemu under
-# COMMAND, if there is one. A kernel that stands still ends by itself, too. ENDED is the exit status of the workloads, ""
-# where the kernel did not come to their end. Status as boot's.
+# ended LOG: the exit status of the workloads there; nothing where the kernel did not come to their end.
+ended() { sed -n 's/.*umlab: status=\([0-9]*\) tainted=.*/\1/p' "$1"; }
+
+# lab_boot MMU CPUS SECONDS LOG 'WORKLOAD ARGUMENT...;...' [COMMAND...] [-- ARGUMENT...]: runs these workloads in KERNEL, with these
+# arguments of the kernel; qemu under COMMAND, if there is one. A kernel that stands still ends by itself, too. ENDED is
+# what ended says. Status as boot's.
 lab_boot() {
-	local status=0 t
+	local status=0 t more=("${@:6}")
 	mmu "$1"
 	t=$(mktemp -d "$WORK/boot.XXXXXX")
 	lab_initrd "$t" "$5"
-	lab_qemu "$t/initrd" "$2" "$3" "$4" "${@:6}" -- || status=$?
+	[[ " ${more[*]} " == *" -- "* ]] || more+=(--)
+	lab_qemu "$t/initrd" "$2" "$3" "$4" "${more[@]}" || status=$?
 	rm -rf "$t"
-	ENDED=$(sed -n 's/.*umlab: status=\([0-9]*\) tainted=.*/\1/p' "$4")
+	ENDED=$(ended "$4")
 	[ -z "$ENDED" ] || grep -aq "${1%4k}-mmu: " "$4" || die "$1: the kernel has taken the other MMU: see $4"
 	return $status
 }

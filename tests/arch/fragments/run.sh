@@ -59,8 +59,8 @@ for s in $SETTINGS; do
 	mmu "${s%/*}"
 done
 
-RACERS=() # processes with a qemu each
-trap '[ ${#RACERS[@]} = 0 ] || { kill "${RACERS[@]}" 2>/dev/null; wait "${RACERS[@]}"; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
+BESIDE=() # processes with a qemu each
+trap '[ ${#BESIDE[@]} = 0 ] || { kill "${BESIDE[@]}" 2>/dev/null; wait "${BESIDE[@]}"; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 STATUS=0
@@ -101,7 +101,7 @@ build_all() {
 		done
 	done
 	if wanted kernel; then
-		for v in $(of_part kernel); do lab_kernel "$v" kernel 4k || exit 125; done
+		for v in $(of_part kernel); do lab_kernel "$v" counters 4k || exit 125; done
 	fi
 	if wanted measure && [[ $SETTINGS == *4k/* ]]; then
 		for v in $(of_part measure); do lab_kernel "$v" counters 4k || exit 125; done
@@ -119,15 +119,14 @@ build_locked() {
 	build_all
 }
 
-# workloads MMU CPUS: those of one boot, shorter ones where there are not two CPUs; what an MMU has no huge pages for is not for it.
+# workloads MMU: those of one boot; what an MMU has no huge pages for is not for it.
 workloads() {
-	local n=2 collapses=
-	[ "$2" = 2 ] || n=1
+	local collapses=
 	case $1 in
-	hash) collapses="collapse 3 $((40 * n)) 2;collapse-exit 3 $((10 * n)) 2;" ;;
-	radix*) collapses="collapse 3 $((60 * n)) 4;collapse-exit 3 $((20 * n)) 4;" ;;
+	hash) collapses="collapse 3 40 2;collapse-exit 3 10 2;" ;;
+	radix*) collapses="collapse 3 60 4;collapse-exit 3 20 4;" ;;
 	esac
-	echo "${collapses}munmap 1 $((2 * n)) 3000;munmap 3 1 $((1500 * n));fork $((200 * n)) 16;exec $((60 * n));inject munmap 1 1 20${collapses:+;mix $n}"
+	echo "${collapses}munmap 1 2 3000;munmap 3 1 1500;fork 200 16;exec 60;inject munmap 1 1 20${collapses:+;mix 1}"
 }
 
 # ill_effect: what is wrong of the boot's results, counters apart: a workload that did not do its work, a group that nobody is in and that pays.
@@ -137,19 +136,30 @@ ill_effect() {
 		elif .count == 0 then "\(.workload): nothing was collapsed" else empty end' "$WORK/boot" | head -n 1
 }
 
-# One boot of the measurement: contents and counters are judged here, times later.
-measure_one() {
-	local v=$1 setting=$2 run=$3 log=$RESULTS/measure-$1-${2/\//-}-$3.log wrong
-	mmu "${setting%/*}"
-	lab_kernel "$v" counters "$PAGES" || exit 125
-	part_boot "${setting%/*}" "${setting#*/}" 300 "$log" "$(workloads "${setting%/*}" "${setting#*/}")"
-	results_of "$log" "$v" "$setting" "$run" >"$WORK/boot"
-	wrong=$(complaint "$log")
-	[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end (${ENDED:-no status}): $(tail -n 1 "$log")"}
+# measure_log VARIANT SETTING RUN: where the console of this boot is.
+measure_log() { echo "$RESULTS/measure-$1-${2/\//-}-$3.log"; }
+
+# measure_boot VARIANT SETTING RUN [COMMAND...]: one boot of the measurement.
+measure_boot() {
+	mmu "${2%/*}"
+	lab_kernel "$1" counters "$PAGES" || exit 125
+	part_boot "${2%/*}" "${2#*/}" 300 "$(measure_log "$1" "$2" "$3")" "$(workloads "${2%/*}")" "${@:4}"
+}
+
+# measure_pinned VARIANT SETTING RUN: the same on one CPU of the host.
+measure_pinned() { measure_boot "$@" taskset -c "$PIN"; }
+
+# measure_look VARIANT SETTING RUN: contents and counters of this boot are judged here, times later.
+measure_look() {
+	local log wrong ended
+	log=$(measure_log "$@")
+	results_of "$log" "$@" >"$WORK/boot"
+	ended=$(ended "$log") wrong=$(complaint "$log")
+	[ "$ended" = 0 ] || wrong=${wrong:-"the workloads did not come to their end (${ended:-no status}): $(tail -n 1 "$log")"}
 	[ -n "$wrong" ] || wrong=$(ill_effect)
 	[ -n "$wrong" ] || wrong=$(jq -r 'select(.counters.rcu_queued != .counters.rcu_run or .counters.waiting != 0)
 		| "\(.workload): \(.counters.rcu_queued) callbacks queued, \(.counters.rcu_run) run, \(.counters.waiting) waiting"' "$WORK/boot" | head -n 1)
-	[ -z "$wrong" ] || { WRONG[$v]=1; judge measure "$v" "$setting" wrong "run $run: $wrong"; }
+	[ -z "$wrong" ] || { WRONG[$1]=1; judge measure "$1" "$2" wrong "run $3: $wrong"; }
 	cat "$WORK/boot" >>"$WORK/measured"
 }
 
@@ -173,21 +183,43 @@ boots() {
 	done
 }
 
+# With one CPU, two kernels at a time: both ways then run beside the other.
 measure() {
-	local run n=0 all v s
+	local run n=0 all v s last=
 	declare -gA WRONG=()
 	all=$((RUNS * $(boots 1 | wc -l)))
 	for ((run = 1; run <= RUNS; run++)); do
 		while read -r v s <&3; do
 			n=$((n + 1))
 			progress "measuring: boot $n of $all: $v $s"
-			measure_one "$v" "$s" "$run"
+			[ "$s" = "$last" ] || beside_end
+			last=$s
+			case $s in */1) beside measure_pinned "$v" "$s" "$run" ;; *) measure_boot "$v" "$s" "$run" ;; esac
 		done 3< <(boots "$run")
+		beside_end
+		while read -r v s; do measure_look "$v" "$s" "$run"; done < <(boots "$run")
 		[ -t 2 ] || note "measured: run $run of $RUNS"
 	done
 	for v in $(boots 1 | cut -d' ' -f1 | sort -u); do
 		[ -n "${WRONG[$v]-}" ] || judge measure "$v" all right "$((RUNS * $(boots 1 | grep -c "^$v "))) boots: as many callbacks run as queued, contents right"
 	done
+}
+
+mapfile -t HOST_CPUS < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
+# beside FUNCTION ARGUMENT...: runs it beside one other, PIN the CPU of the host that is for its qemu; when there are two, waits for both.
+beside() {
+	PIN=${HOST_CPUS[${#BESIDE[@]} % ${#HOST_CPUS[@]}]}
+	(trap 'end_qemu' EXIT; trap 'exit 143' TERM HUP; "$@") &
+	BESIDE+=($!)
+	[ ${#BESIDE[@]} -lt 2 ] || beside_end
+}
+
+# beside_end: waits for those that run. The status of one whose kernel or qemu could not be had ends us.
+beside_end() {
+	local pid status=0
+	for pid in "${BESIDE[@]}"; do wait "$pid" || status=$?; done
+	BESIDE=()
+	[ $status = 0 ] || exit $status
 }
 
 # part_boot: as lab_boot, but for a qemu that could not be started, which ends us.
@@ -213,30 +245,24 @@ window() {
 	done
 }
 
-# One race, on one CPU of the host: the row it ends in is written by the parent.
+# race_one VARIANT SECONDS: one race, on one CPU of the host: the row it ends in is written by the parent.
 race_one() {
-	local v=$1 cpu=$2 seconds=$3 log=$RESULTS/race-$1.log t=$SECONDS status=0
-	lab_boot hash 4 $((seconds + 180)) "$log" "race $seconds" taskset -c "$cpu" || status=$?
-	echo "$status ${ENDED:--} $((SECONDS - t))" >"$WORK/race-$v"
+	local t=$SECONDS status=0
+	lab_boot hash 4 $(($2 + 180)) "$RESULTS/race-$1.log" "race $2" taskset -c "$PIN" || status=$?
+	echo "$status ${ENDED:--} $((SECONDS - t))" >"$WORK/race-$1"
 }
 
-# Two at a time, each on a CPU of its own.
 race() {
-	local v cpus cpu seconds
-	mapfile -t cpus < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
+	local v seconds
 	for v in $(of_part race); do
 		lab_kernel "$v" race "" || exit 125
 		seconds=$RACE_LIVES
 		[ "$(expected "$v" race)" != dies ] || seconds=$RACE_DIES
-		cpu=${cpus[${#RACERS[@]} % ${#cpus[@]}]}
 		progress "race: $v, up to $seconds s"
 		[ -t 2 ] || note "race: $v, up to $seconds s"
-		(trap 'end_qemu' EXIT; trap 'exit 143' TERM HUP; race_one "$v" "$cpu" "$seconds") &
-		RACERS+=($!)
-		[ ${#RACERS[@]} -lt 2 ] || { wait "${RACERS[@]}" || true; RACERS=(); }
+		beside race_one "$v" "$seconds"
 	done
-	[ ${#RACERS[@]} = 0 ] || wait "${RACERS[@]}" || true
-	RACERS=()
+	beside_end
 	for v in $(of_part race); do race_verdict "$v"; done
 }
 
@@ -278,7 +304,7 @@ checks() {
 		for m in hash radix; do
 			log=$RESULTS/checks-$v-$m.log
 			progress "checks: $v $m"
-			part_boot $m 2 420 "$log" "$(workloads $m 2);$CHECKED"
+			part_boot $m 2 420 "$log" "$(workloads $m);$CHECKED"
 			wrong=$(complaint "$log")
 			[ "$ENDED" = 0 ] || wrong=${wrong:-"the workloads did not come to their end"}
 			results_of "$log" "$v" "$m/2" 1 >"$WORK/boot"
@@ -288,6 +314,9 @@ checks() {
 	done
 }
 
+# The tests of lib/test_vmalloc.c that map, 1024 pages at a time, small and huge.
+VMALLOC_TEST="page_poison=1 test_vmalloc.run_test_mask=1033 test_vmalloc.use_huge=1 test_vmalloc.nr_pages=1024 test_vmalloc.nr_threads=8 test_vmalloc.test_loop_count=400"
+
 # Tables of the kernel's own: of small mappings of vmalloc's test, which its huge ones take the place of (radix alone has those;
 # and with 64 KiB pages 256 tables would have to go before a page does).
 kernel() {
@@ -295,8 +324,8 @@ kernel() {
 	for v in $(of_part kernel); do
 		log=$RESULTS/kernel-$v-radix4k.log
 		progress "kernel: $v"
-		lab_kernel "$v" kernel 4k || exit 125
-		part_boot radix4k 2 240 "$log" boot
+		lab_kernel "$v" counters 4k || exit 125
+		part_boot radix4k 2 240 "$log" boot -- $VMALLOC_TEST
 		wrong=$(complaint "$log")
 		[ "$ENDED" = 0 ] || wrong=${wrong:-"the kernel did not come to its end"}
 		! grep -aq 'Summary: .* failed: [1-9]' "$log" || wrong=${wrong:-"vmalloc's own test failed"}

@@ -3,7 +3,7 @@
  * Description: PID 1 that runs one guest suite (tests/guest) and sends what it prints to the host, a line of
  * TAP as a line "tap: ..." of the kernel's log; "tap+: ..." goes on where a line is too long for that.
  *
- * /suite is the program, /env its environment, NAME=VALUE one a line. Last come "umlab: status=N tainted=N"
+ * /suite is the program, /env its environment, NAME=VALUE one a line. First comes "umlab: begin", last "umlab: status=N tainted=N"
  * (128 + the signal if one ended it) and "umlab: end".
  */
 #include "guest.h"
@@ -78,6 +78,7 @@ int main(void)
 	pid_t pid;
 
 	prepare();
+	say("umlab: begin");
 	prepare_for_programs();
 	read_environment();
 	if (pipe(ends))

@@ -20,8 +20,9 @@
  *
  * Without arguments: each of those in WORKLOADS (environment; separated by ';'), in a process of its own.
  *
- * Prints one line "result KEY=VALUE ..." (milliseconds, KiB), and then, where the kernel has counters (counters.patch),
- * what they have come to, "counter NAME=VALUE" each. A table spans AREA_KB (environment).
+ * Prints a line "begin workload=...", so that a console tells where a kernel stood still; a line "result KEY=VALUE ..."
+ * (milliseconds, KiB); and, where the kernel has counters (counters.patch), what they have come to, "counter NAME=VALUE" each. A
+ * table spans AREA_KB (environment).
  * Exit status: 0 done, 1 the kernel refused something or one of several failed, 2 wrong usage.
  */
 #include "workloads.h"
@@ -87,12 +88,23 @@ static long run(char **argv)
 	return -1;
 }
 
+/* "WHAT workload=NAME,ARGUMENT...", as a line's beginning. */
+static void print_workload(const char *what, char **argv)
+{
+	printf("%s workload=%s", what, argv[0]);
+	for (argv++; *argv; argv++)
+		printf(",%s", *argv);
+}
+
 /* One workload, with what it takes of page tables, and the counters when it is over. */
 static void measure(char **argv)
 {
 	int injects = !strcmp(argv[0], "inject"), in_memcg = !strcmp(argv[0], "memcg");
 	long t, peak, count = -1;
 
+	print_workload("begin", argv);
+	printf("\n");
+	fflush(stdout);
 	if (strcmp(argv[0], "boot"))
 		reset_counters();
 	if (injects)
@@ -105,9 +117,7 @@ static void measure(char **argv)
 		count = run(argv + injects);
 	t = milliseconds() - t;
 	peak = stop_watching();
-	printf("result workload=%s", argv[0]);
-	for (argv++; *argv; argv++)
-		printf(",%s", *argv);
+	print_workload("result", argv);
 	printf(" ms=%ld peak_kb=%ld count=%ld%s", t, peak, count, more);
 	if (!count && collapse_error)
 		fprintf(stderr, "fragments: MADV_COLLAPSE never did it: %s\n", strerror(collapse_error));
