@@ -48,6 +48,25 @@ in_trace pte_offset_map_lock "$dir/stall"; is $? 1 "... but for that of a stall"
 printf '%s\n' "BUG: x" "Call Trace:" ".other+0x1/0x2" "---[ end trace 0 ]---" ".pte_offset_map_lock+0x64/0x110" >"$dir/other"
 in_trace pte_offset_map_lock "$dir/other"; is $? 1 "... and of what comes later"
 
+# ---- two at a time ----
+eval "$(sed -n '/^beside() {/,/^}/p; /^beside_end() {/,/^}/p' "$lab/run.sh")"
+end_qemu() { :; }
+HOST_CPUS=(4 7) BESIDE=()
+# boot NAME: until the other one of its pair has come, too; else it has waited in vain.
+boot() {
+	touch "$dir/boot-$1"
+	for ((i = 0; i < 100; i++)); do
+		[ "$(cd "$dir" && ls boot-* | wc -l)" -lt "$2" ] || { echo "$1 on $PIN" >> "$dir/boots"; return; }
+		sleep 0.05
+	done
+	echo "$1 alone" >> "$dir/boots"
+}
+for n in 1 2 3; do beside boot "$n" $((n < 3 ? 2 : 3)); done
+beside_end
+is "$(sort "$dir/boots" | paste -sd,)" "1 on 4,2 on 7,3 on 4" "two boots run side by side, each on a CPU of its own; the third comes after them"
+(beside exit 125; beside true); is $? 125 "no qemu for one of them: that ends the lab"
+(beside exit 125; beside_end); is $? 125 "... of one that is alone, too"
+
 # ---- a difference, or noise ----
 # result VARIANT MS...: one workload, run so often.
 result() { for ms in "${@:2}"; do printf '{"variant":"%s","setting":"hash/2","run":1,"workload":"fork","ms":%s,"peak_kb":64,"count":-1,"counters":{"rcu_queued":7,"wait_us_avg":16500}}\n' "$1" "$ms"; done; }
