@@ -49,9 +49,10 @@ printf '%s\n' "BUG: x" "Call Trace:" ".other+0x1/0x2" "---[ end trace 0 ]---" ".
 in_trace pte_offset_map_lock "$dir/other"; is $? 1 "... and of what comes later"
 
 # ---- two at a time ----
-eval "$(sed -n '/^beside() {/,/^}/p; /^beside_end() {/,/^}/p' "$lab/run.sh")"
+is "$(cat "$top"/uml/{lib,signals,git,make}.sh "$top"/tests/arch/{lib,boot}.sh "$lab"/{lib,run}.sh | grep -o '^[a-z_]*()' | sort | uniq -d)" "" "no function of the lab has the name of another"
+eval "$(sed -n '/^pair() {/,/^}/p; /^pair_end() {/,/^}/p' "$lab/run.sh")"
 end_qemu() { :; }
-HOST_CPUS=(4 7) BESIDE=()
+HOST_CPUS=(4 7) PAIR=()
 # boot NAME: until the other one of its pair has come, too; else it has waited in vain.
 boot() {
 	touch "$dir/boot-$1"
@@ -61,11 +62,11 @@ boot() {
 	done
 	echo "$1 alone" >> "$dir/boots"
 }
-for n in 1 2 3; do beside boot "$n" $((n < 3 ? 2 : 3)); done
-beside_end
+for n in 1 2 3; do pair boot "$n" $((n < 3 ? 2 : 3)); done
+pair_end
 is "$(sort "$dir/boots" | paste -sd,)" "1 on 4,2 on 7,3 on 4" "two boots run side by side, each on a CPU of its own; the third comes after them"
-(beside exit 125; beside true); is $? 125 "no qemu for one of them: that ends the lab"
-(beside exit 125; beside_end); is $? 125 "... of one that is alone, too"
+(pair exit 125; pair true); is $? 125 "no qemu for one of them: that ends the lab"
+(pair exit 125; pair_end); is $? 125 "... of one that is alone, too"
 
 # ---- a difference, or noise ----
 # result VARIANT MS...: one workload, run so often.

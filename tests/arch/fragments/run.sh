@@ -59,8 +59,8 @@ for s in $SETTINGS; do
 	mmu "${s%/*}"
 done
 
-BESIDE=() # processes with a qemu each
-trap '[ ${#BESIDE[@]} = 0 ] || { kill "${BESIDE[@]}" 2>/dev/null; wait "${BESIDE[@]}"; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
+PAIR=() # processes with a qemu each
+trap '[ ${#PAIR[@]} = 0 ] || { kill "${PAIR[@]}" 2>/dev/null; wait "${PAIR[@]}"; }; stop_watching; end_qemu; rm -rf "${WORK-}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 STATUS=0
@@ -192,11 +192,11 @@ measure() {
 		while read -r v s <&3; do
 			n=$((n + 1))
 			progress "measuring: boot $n of $all: $v $s"
-			[ "$s" = "$last" ] || beside_end
+			[ "$s" = "$last" ] || pair_end
 			last=$s
-			case $s in */1) beside measure_pinned "$v" "$s" "$run" ;; *) measure_boot "$v" "$s" "$run" ;; esac
+			case $s in */1) pair measure_pinned "$v" "$s" "$run" ;; *) measure_boot "$v" "$s" "$run" ;; esac
 		done 3< <(boots "$run")
-		beside_end
+		pair_end
 		while read -r v s; do measure_look "$v" "$s" "$run"; done < <(boots "$run")
 		[ -t 2 ] || note "measured: run $run of $RUNS"
 	done
@@ -206,19 +206,19 @@ measure() {
 }
 
 mapfile -t HOST_CPUS < <(taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-# beside FUNCTION ARGUMENT...: runs it beside one other, PIN the CPU of the host that is for its qemu; when there are two, waits for both.
-beside() {
-	PIN=${HOST_CPUS[${#BESIDE[@]} % ${#HOST_CPUS[@]}]}
+# pair FUNCTION ARGUMENT...: runs it beside one other, PIN the CPU of the host that is for its qemu; when there are two, waits for both.
+pair() {
+	PIN=${HOST_CPUS[${#PAIR[@]} % ${#HOST_CPUS[@]}]}
 	(trap 'end_qemu' EXIT; trap 'exit 143' TERM HUP; "$@") &
-	BESIDE+=($!)
-	[ ${#BESIDE[@]} -lt 2 ] || beside_end
+	PAIR+=($!)
+	[ ${#PAIR[@]} -lt 2 ] || pair_end
 }
 
-# beside_end: waits for those that run. The status of one whose kernel or qemu could not be had ends us.
-beside_end() {
+# pair_end: waits for those that run. The status of one whose kernel or qemu could not be had ends us.
+pair_end() {
 	local pid status=0
-	for pid in "${BESIDE[@]}"; do wait "$pid" || status=$?; done
-	BESIDE=()
+	for pid in "${PAIR[@]}"; do wait "$pid" || status=$?; done
+	PAIR=()
 	[ $status = 0 ] || exit $status
 }
 
@@ -260,9 +260,9 @@ race() {
 		[ "$(expected "$v" race)" != dies ] || seconds=$RACE_DIES
 		progress "race: $v, up to $seconds s"
 		[ -t 2 ] || note "race: $v, up to $seconds s"
-		beside race_one "$v" "$seconds"
+		pair race_one "$v" "$seconds"
 	done
-	beside_end
+	pair_end
 	for v in $(of_part race); do race_verdict "$v"; done
 }
 
