@@ -6,7 +6,8 @@
 #   -v ninja=FILE    to be written: an edge for each object that one compiler run makes
 #   -v kbuild=FILE   to be written: the files that all else is made from: where one of those changes, make must decide
 #   -v edges=FILE    to be written: what the edges make, and from which source, one a line
-#   -v folders=FILE  to be written: the folders outside of this one that something was read from
+#   -v folders=FILE  to be written: the folders outside of this one that something was read from, or might be
+#   -v src=DIR       the source, which is ../linux where ccache has the compiler write names
 
 BEGIN {
 	while ((getline line < members) > 0) member[line]
@@ -35,11 +36,20 @@ function note_folder(file)
 	folder[file]
 }
 
+# One name for a file of the source.
+function in_source(name)
+{
+	return index(name, src "/") == 1 ? "../linux" substr(name, length(src) + 1) : name
+}
+
 # Where the compiler looks for headers, though it may have found none there.
-function note_includes(command)
+function note_includes(command,   root)
 {
 	while (match(command, / -I *[^ ]+/)) {
-		note_folder(substr(command, RSTART + 3, RLENGTH - 3) "/.")
+		root = substr(command, RSTART + 3, RLENGTH - 3)
+		sub(/^ +/, "", root)
+		roots[in_source(root)]
+		note_folder(root "/.")
 		command = substr(command, RSTART + RLENGTH)
 	}
 }
@@ -50,8 +60,11 @@ function finish(   depfile, i, command)
 		return
 	if (source != "")
 		list[n++] = source
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		note_folder(list[i])
+		if (list[i] ~ /\.h$/)
+			header[in_source(list[i])]
+	}
 	command = shell(saved)
 	note_includes(command)
 	if (out in member && compiles(command)) {
@@ -93,8 +106,24 @@ out == "" { next }
 /^source_/ { source = $3; next }
 /^  / && $1 !~ /^\$\(/ { deps = deps " " $1; list[n++] = $1 }
 
+# Where the compiler looks for a header that it finds in a folder below another -I, if there is one of that name.
+function note_hidden(   file, root, path, below)
+{
+	for (file in header)
+		for (root in roots)
+			if (index(file, root "/") == 1) {
+				path = substr(file, length(root) + 2)
+				if (sub(/\/[^\/]*$/, "", path) && path !~ /\.\./)
+					below[path]
+			}
+	for (root in roots)
+		for (path in below)
+			note_folder(root "/" path "/.")
+}
+
 END {
 	finish()
+	note_hidden()
 	for (file in needs)
 		if (file ~ /^\// || file ~ /^\.\.\//)
 			print file > kbuild

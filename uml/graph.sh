@@ -22,6 +22,7 @@ graph_args() {
 	printf '%s\n' "${MAKE_ARGS[@]}" "PATH=$PATH"
 	stat -Lc '%n %Y %s' $(type -P ${CC##* } as ld ninja)
 	cat "${FRAGMENTS[@]}" "$UML_DIR/kernel.sh" "$UML_DIR/graph.sh" "$UML_DIR/graph.awk"
+	cat "$UML_DIR/configs/$F.append" 2>/dev/null || true
 }
 
 # graph_env: an argument of make that has it write the environment of its recipes to $GRAPH/env, with goal .umlab-env.
@@ -47,7 +48,7 @@ graph_folders() {
 # graph_headers REASON: tells ccache which headers there are: what it remembers of an object is which ones were included, not
 # which would have been, had they been there. Not those of drivers, which not every worktree has. Without a REASON for make none came.
 graph_headers() {
-	export CCACHE_EXTRAFILES_TO_HASH=$GRAPH/headers
+	export CCACHE_EXTRAFILES=$GRAPH/headers
 	[ -z "$1" ] && [ -f "$GRAPH/headers" ] ||
 		(cd "$SRC" && find . -mindepth 1 \( -path ./drivers -o -path ./sound -o -name '.*' \) -prune -o -name '*.h' -print | LC_ALL=C sort) >"$GRAPH/headers"
 }
@@ -120,7 +121,7 @@ graph_make() (
 	graph_members >"$GRAPH/members"
 	graph_rules >"$GRAPH/build.ninja"
 	find . -name '.*.cmd' -printf '%P\0' | xargs -0 awk -v members="$GRAPH/members" -v ninja="$GRAPH/edges.ninja" \
-		-v kbuild="$GRAPH/kbuild.new" -v edges="$GRAPH/edges" -v folders="$GRAPH/folders.new" -f "$UML_DIR/graph.awk" &&
+		-v kbuild="$GRAPH/kbuild.new" -v edges="$GRAPH/edges" -v folders="$GRAPH/folders.new" -v src="$SRC" -f "$UML_DIR/graph.awk" &&
 		cat "$GRAPH/edges.ninja" >>"$GRAPH/build.ninja" || exit 1
 	{ echo "build linux: link $(paste -sd' ' "$GRAPH/members") arch/um/kernel/vmlinux.lds vmlinux.a .umlab/link.sh"; echo 'default linux'; } >>"$GRAPH/build.ninja" || exit 1
 	graph_link >"$GRAPH/link.sh" || exit 1
@@ -163,8 +164,11 @@ graph_stale() {
 	(cd "$OUT" && xargs -r rm -f <"$GRAPH/stale")
 }
 
-# graph_changed LIST...: the files of the lists that have changed since the last build began, one a line: "KIND FILE".
-graph_changed() { "$CHANGED" -C "$OUT" --since "$GRAPH/started" "$@" || echo "unknown $1"; }
+# graph_changed LIST...: the files of the lists that have changed since the last build began (or since SINCE, a file), one a line: "KIND FILE".
+graph_changed() { "$CHANGED" -C "$OUT" --since "${SINCE:-$GRAPH/started}" "$@" || echo "unknown $1"; }
+
+# graph_clock: true when it is later now than when the last build began: else no time tells what was saved since.
+graph_clock() { [ ! -f "$GRAPH/started" ] || [ "$LOOKED" -nt "$GRAPH/started" ]; }
 
 # graph_new_names: the sources, Kbuild files and folders that came or went.
 graph_new_names() { graph_names <"$GRAPH/folders" | LC_ALL=C comm -3 "$GRAPH/names" - | sed 's/^\t//; s/@$//' | LC_ALL=C sort -u; }
@@ -175,13 +179,18 @@ graph_inodes() { xargs -d '\n' stat -Lc '%d %i %n/' <"$GRAPH/folders" 2>/dev/nul
 # graph_moved: "FOLDER/" of each that has been replaced by another: what is in it may have any time.
 graph_moved() { LC_ALL=C comm -13 <(LC_ALL=C sort "$GRAPH/inodes" 2>/dev/null) <(graph_inodes | LC_ALL=C sort) | cut -d' ' -f3-; }
 
+# graph_forget_all: make makes everything again.
+graph_forget_all() { find "$OUT" -name '.*.cmd' -delete; }
+
 # graph_forget: before make builds what ninja could not: what only we know to have changed loses its record, and make makes it again.
 graph_forget() {
 	local kbuild deps names moved
+	# Nor will it be known after a build that fails.
+	graph_clock || { graph_forget_all; rm -f "$GRAPH/started"; return; }
 	[ -f "$GRAPH/started" ] && [ -f "$GRAPH/names" ] && [ -x "$CHANGED" ] || return 0
 	kbuild=$(graph_changed "$GRAPH/kbuild") deps=$(graph_changed "$GRAPH/.ninja_deps") names=$(graph_new_names) moved=$(graph_moved)
 	if grep -q '^unknown ' <<<"$kbuild"$'\n'"$deps" || grep -qxF "$SRC/" <<<"$moved"; then
-		find "$OUT" -name '.*.cmd' -delete
+		graph_forget_all
 		return
 	fi
 	kbuild=$(sed 's/^[a-z]* //' <<<"$kbuild") names=$(sed -E 's,.*(/[^/]+/?)$,\1,' <<<"$names")
@@ -198,6 +207,7 @@ graph_reason() {
 	cmp -s "$GRAPH/args" <(graph_args) || { echo "other arguments of make, another compiler or other uml/configs"; return; }
 	cmp -s "$GRAPH/config" "$OUT/.config" || { echo "another .config"; return; }
 	[ -f "$GRAPH/started" ] || { echo "no build that ended well before this one"; return; }
+	graph_clock || { echo "the clock was set back"; return; }
 	read -r kind file < <(graph_changed "$GRAPH/kbuild") || true
 	[ -z "${kind-}" ] || { echo "${file#"$SRC"/} is $kind: more than objects is made from it"; return; }
 	if [ -n "$(graph_changed "$GRAPH/folders")" ]; then
@@ -210,11 +220,22 @@ graph_reason() {
 	[ -z "${kind-}" ] || echo "${file#"$OUT"/} is $kind: only Kbuild can make it"
 }
 
+# graph_foreign: prints that the kernel or an object is somebody's own make's, if it is: it may have been told to make another one.
+graph_foreign() {
+	local kind file
+	[ -f "$OUT/umlab.info" ] || return 0
+	ours || { echo "linux was not built here"; return; }
+	read -r kind file < <("$CHANGED" -C "$OUT" --since "$OUT/umlab.info" "$GRAPH/members") || true
+	[ -z "${file-}" ] || echo "$file was not built here"
+}
+
 # graph_edited: the sources and headers of objects that have changed.
 graph_edited() { graph_changed "$GRAPH/.ninja_deps" | sed 's/^[a-z]* //'; }
 
 # graph_build: brings the kernel up to date with ninja, which takes this shell's place. The compiler's words go to stdout.
 graph_build() {
 	graph_stale $EDITED
+	# Which lines are not the compiler's is told by this.
+	export NINJA_STATUS='[%f/%t] '
 	exec "${DIE_WITH_US[@]}" ninja -C "$OUT" -f .umlab/build.ninja -j"$JOBS" 2>&1
 }

@@ -116,15 +116,22 @@ make_args() {
 	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LINUX PATCHES SOURCE KCONFIG_CONFIG ARCH CROSS_COMPILE LLVM LLVM_IAS HOSTCFLAGS HOSTLDFLAGS
 }
 
-# configure: OUT/.config from the fragments; only rewritten when they changed. Dies naming
-# each requested line that did not take.
+# configure: OUT/.config from the fragments. What somebody has chosen in a tree that is edited (menuconfig) is kept for as long
+# as the fragments are the same. Dies naming each requested line that did not take.
 configure() {
-	local want=$OUT/.umlab.fragments missing
+	local want=$OUT/.umlab.fragments made=$OUT/.umlab.config missing
 	cat "${FRAGMENTS[@]}" >"$want.new"
-	if [ -f "$OUT/.config" ] && cmp -s "$want" "$want.new"; then
+	if [ "$KEY" = none ] && [ -f "$OUT/.config" ] && cmp -s "$want" "$want.new" && ! cmp -s "$made" "$OUT/.config"; then
 		run_make olddefconfig
 	else
+		if [ -f "$made" ] && [ -f "$OUT/.config" ] && ! cmp -s "$made" "$OUT/.config"; then
+			cp "$OUT/.config" "$OUT/.config.yours"
+			note "$POINT $F: .config is uml/configs' again; as somebody had changed it, it is $OUT/.config.yours"
+		fi
+		# Whatever ends this before the end, these settings are nobody's.
+		rm -f "$want" "$made"
 		run_make "KCONFIG_ALLCONFIG=$want.new" allnoconfig
+		cp "$OUT/.config" "$made"
 	fi
 	missing=$(missing_symbols "$OUT/.config" "$want.new")
 	[ -z "$missing" ] ||
@@ -138,15 +145,18 @@ build_key() {
 	  printf '%s\n' "${KCFLAGS-}" "${KAFLAGS-}" "${KCPPFLAGS-}"; $CC --version; cat "$UML_DIR/kernel.sh"; } | sha256sum | cut -c1-16
 }
 
+# ours: true when the kernel is the one that was built here last, and not one by somebody's own make.
+ours() { [ -s "$OUT/linux" ] && grep -qsxF "linux=$(stat -c '%.9Y %s' "$OUT/linux")" "$OUT/umlab.info"; }
+
 # up_to_date: true when the kernel of a pristine point is there and nothing it is made from has changed.
 up_to_date() {
-	[ "$POINT" != work ] && [ -z "${OWN-}" ] && [ -s "$OUT/linux" ] &&
+	[ "$POINT" != work ] && [ -z "${OWN-}" ] && ours &&
 		grep -qsx "key=$KEY" "$OUT/umlab.info"
 }
 
 # unchanged: true when the kernel of a tree that people edit is there, and so is each file that it was made from.
 unchanged() {
-	[ -s "$OUT/linux" ] && [ -s "$OUT/umlab.info" ] && [ ! -e "$GRAPH/under-way" ] &&
+	ours && [ ! -e "$GRAPH/under-way" ] &&
 		[ -z "$(graph_changed "$GRAPH/.ninja_deps")" ]
 }
 
@@ -165,6 +175,7 @@ write_info() {
 		pt_reclaim=$(has_symbol "$OUT/.config" PT_RECLAIM)
 		append=$(cat "$UML_DIR/configs/$F.append" 2>/dev/null || true)
 		key=$KEY
+		linux=$(stat -c '%.9Y %s' "$OUT/linux")
 	END
 	mv "$OUT/umlab.info.tmp" "$OUT/umlab.info"
 }
@@ -177,6 +188,8 @@ SPACE=250
 build_by_make() {
 	local goals="linux .umlab-env"
 	start_meter "$POINT $F" "$LOGS/steps-$F" "$(awk '/^# steps: / { print $3 }' "$UML_DIR/configs/$F.config")"
+	# Where this does not come to its end, there is no graph.
+	rm -f "$GRAPH/args"
 	# As they are now, not as somebody leaves them while make runs.
 	graph_args >"$GRAPH/args.next"
 	configure
@@ -199,6 +212,28 @@ build_by_ninja() {
 	die "$POINT $F: not built: see above"
 }
 
+# still_pristine: dies where a point's tree has changed since we looked at it: nobody can tell what of it was compiled.
+still_pristine() {
+	local kind file= names
+	[ "$(git -C "$SRC" rev-parse HEAD)" = "$COMMIT" ] || die "$SRC: was moved to another commit while it was compiled: run this again"
+	if [ -f "$GRAPH/args" ] && [ -x "$CHANGED" ]; then
+		read -r kind file < <(SINCE=$GRAPH/under-way graph_changed "$GRAPH"/{.ninja_deps,kbuild}) || true
+		names=$(graph_new_names)
+		[ -n "$file" ] || file=$(sed '/\/$/d; q' <<<"$names")
+		# A folder counts as new when any file in it has come, an editor's own, too.
+		[ -n "$file" ] || [ -z "$names" ] || pristine "$SRC" || file=${names%%$'\n'*}
+	elif ! pristine "$SRC"; then
+		file=$SRC
+	fi
+	[ -z "$file" ] || die "$file: was changed while $POINT was compiled, and this kernel is not kept: run this again"
+}
+
+# stop_describer: ends what build has begun beside the compiler.
+stop_describer() {
+	[ -z "${DESCRIBER-}" ] || kill $(descendants "$DESCRIBER") "$DESCRIBER" 2>/dev/null || true
+	DESCRIBER=
+}
+
 # built_line BY SIZE: what was built, and how long it took.
 built_line() {
 	local us=$((${EPOCHREALTIME//[!0-9]/} - T0_US))
@@ -208,7 +243,7 @@ built_line() {
 
 # build REASON: the kernel itself: by ninja when there is no reason for make.
 build() {
-	local by= size= describer=
+	local by= size=
 	T0=$SECONDS T0_US=${EPOCHREALTIME//[!0-9]/}
 	[ -x "$OUT/linux" ] || need_space "$OUT" $((SPACE * 1024)) "kernel $POINT $F"
 	BEGAN_WITH=
@@ -222,8 +257,9 @@ build() {
 	[ -n "$1" ] || EDITED=$(graph_edited)
 	# Beside the compiler.
 	if [ -z "${SOURCE_TEXT-}" ]; then
-		describe_tree ${EDITED-} >"$GRAPH/source" &
-		describer=$!
+		(let_go_of_all; describe_tree ${EDITED-}) >"$GRAPH/source" &
+		DESCRIBER=$! ON_EXIT=stop_describer
+		trap stop_describer EXIT
 	fi
 	if [ -z "$1" ] && build_by_ninja; then
 		by=" by ninja"
@@ -236,7 +272,8 @@ build() {
 	fi
 	# gdb's index of the kernel before this one (tools/umrun/debug.c).
 	rm -rf "$OUT/gdb-index"
-	[ -z "$describer" ] || { wait "$describer" || true; SOURCE_TEXT=$(<"$GRAPH/source"); }
+	[ -z "${DESCRIBER-}" ] || { wait "$DESCRIBER" || true; DESCRIBER= SOURCE_TEXT=$(<"$GRAPH/source"); }
+	[ "$KEY" = none ] || still_pristine
 	write_info
 	mv "$GRAPH/under-way" "$GRAPH/started"
 	built_line "$by" "$size"
@@ -259,11 +296,12 @@ make_args
 KEY=none
 [ "$POINT" = work ] || [ -n "$OWN" ] || KEY=$(build_key)
 if ! up_to_date; then
-	[ -z "$QUICK" ] || (lock "$BUILD/.$POINT.lock" "point $POINT is being made"; look "$POINT")
 	# The time of this look: what is saved from now on is for the next.
 	LOOKED=$LOGS/looked-$POINT-$F
 	: >"$LOOKED"
+	# Whoever built it meanwhile may have left us time for an edit.
+	[ "$KEY" = none ] || (lock "$BUILD/.$POINT.lock" "point $POINT is being made"; look "$POINT")
 	REASON=$(graph_reason)
-	if [ -n "$REASON" ] || [ "$POINT" != work ] && [ -z "$OWN" ] || ! unchanged; then build "$REASON"; fi
+	if [ -n "$REASON" ] || [ "$POINT" != work ] && [ -z "$OWN" ] || ! unchanged; then build "${REASON:-$(graph_foreign)}"; fi
 fi
 if [ "$POINT" = work ]; then echo "$POINTS/work/$F"; else echo "$OUT"; fi

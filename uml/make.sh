@@ -7,8 +7,9 @@
 # use_ccache: how ccache knows an object again, wherever build/ is: by the list of what was included. To preprocess first costs
 # a fifth of a build, and where that would find what the list does not, after a change of the configuration, a
 # neighbour's objects are better (neighbour.sh). It must look at the times of headers: one that is saved meanwhile is none
-# of this object's.
+# of this object's. bin/ccache stands before it.
 use_ccache() {
+	export PATH=$UML_DIR/bin:$PATH
 	export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 	export CCACHE_SLOPPINESS=time_macros
 }
@@ -38,10 +39,10 @@ count_steps() { grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" || true; }
 # note_steps FILE: how many a whole build has, for the next one's meter; after a build of a few files, nothing.
 note_steps() { [ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || count_steps >"$1"; }
 
-# start_meter WHAT FILE TOTAL: from now on, says how far WHAT is: on a terminal one line that renews itself, else a
+# start_meter WHAT FILE TOTAL: until stop_meter, or the end, which does ON_EXIT, too, says how far WHAT is: on a terminal one line that renews itself, else a
 # line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL; after a beginning with a neighbour's objects (BEGAN_WITH, neighbour.sh) nobody knows.
 start_meter() {
-	trap stop_meter EXIT
+	trap "stop_meter; ${ON_EXIT:-:}" EXIT
 	meter "$@" &
 	METER=$!
 }

@@ -73,7 +73,7 @@ neighbour_system() {
 # called as one of FILES, and none of objects that know where they were made (-fprofile-arcs).
 neighbour_adapt() {
 	local src=$1 out=$2 link target
-	rm -rf .umlab.fragments .umlab .config gdb-index linux &&
+	rm -rf .umlab.fragments .umlab.config .umlab .config gdb-index linux &&
 		find . -path ./tools -prune -o -type f \( -name '*.a' -o -name 'vmlinux*' -o -name '.vmlinux*' -o -name '..vmlinux*' -o -name '.tmp_vmlinux*' -o -name System.map \) \
 			! -name '*.lds*' -exec rm -f {} + || return
 	find . -type l -printf '%p\t%l\n' | while IFS=$'\t' read -r link target; do

@@ -82,6 +82,9 @@ look() {
 # that no kernel is made from yet is not seen.
 untouched() {
 	local graph
+	# Where the clock was set back, no time tells.
+	: >"$POINTS/$1/.looked.new"
+	[ "$POINTS/$1/.looked.new" -nt "$POINTS/$1/.looked" ] || return 1
 	for graph in "$POINTS/$1"/*/.umlab; do
 		# Of this place, and not of the one that the project was moved from.
 		grep -qsxF "$POINTS/$1/linux" "$graph/folders" || return 1
@@ -114,6 +117,36 @@ cure_for_edits() {
 	fi
 }
 
+# finish_move P: where a checkout in P's worktree was killed, the files that it has got to are the old commit's again, so that nobody
+# takes them for edits. One that is neither commit's, nor the beginning of the new one's, stays: somebody has edited it.
+finish_move() {
+	local dir=$POINTS/$1 src=$POINTS/$1/linux from to old new file
+	[ -f "$dir/.moving" ] || return 0
+	read -r from to <"$dir/.moving" || true
+	# Who made it is gone: the point's lock is ours.
+	rm -f "$(git -C "$src" rev-parse --git-path index.lock)"
+	# Else it has come to its end.
+	if [ "$(git -C "$src" rev-parse HEAD)" = "$from" ] && git -C "$src" cat-file -e "${to:-none}" 2>/dev/null; then
+		while IFS=$' \t' read -r -d '' _ _ old new _ && read -r -d '' file; do
+			half_moved "$src/$file" "$new" || continue
+			if [ "$old" = 0000000000000000000000000000000000000000 ]; then
+				git -C "$src" update-index --force-remove "$file"
+				rm -f "$src/$file"
+			else
+				# One that is left out of worktrees is not there either way.
+				git -C "$src" checkout -q "$from" -- "$file" 2>/dev/null || true
+			fi
+		done < <(git -C "$src" diff-tree -r -z --no-renames --no-abbrev "$from" "$to")
+	fi
+	rm -f "$dir/.moving"
+}
+
+# half_moved FILE BLOB: true when FILE is not there, or is the beginning of BLOB, or all of it.
+half_moved() {
+	[ -e "$1" ] || return 0
+	cmp -s -n "$(stat -c %s "$1")" <(git -C "${1%/*}" cat-file blob "$2" 2>/dev/null) "$1"
+}
+
 # ensure_worktree P COMMIT [quick]: makes build/points/P/linux a pristine worktree of COMMIT; quick: as far as kernels that are
 # there are concerned. One
 # that was interrupted half-way is a linux.tmp, thrown away here; one with edits is an
@@ -122,19 +155,22 @@ ensure_worktree() {
 	local dir=$POINTS/$1 src=$POINTS/$1/linux t=$SECONDS head
 	mkdir -p "$dir"
 	if attached "$1"; then
+		finish_move "$1"
 		leave_out "$src"
 		head=$(git -C "$src" rev-parse HEAD)
 		[ "${3-}" != quick ] || [ "$head" != "$2" ] || ! untouched "$1" || return 0
 		look "$1"
 		[ "$head" != "$2" ] || return 0
 		keep "$head"
+		echo "$head $2" >"$dir/.moving"
 		git -C "$src" checkout -q --detach "$2"
+		rm -f "$dir/.moving"
 		return
 	fi
 	lock "$BUILD/.tree.lock" "build/linux is busy"
 	need_space "$dir" $((1600 * 1024)) "worktree and kernel of $1"
 	note "point $1: making its worktree"
-	rm -rf "$src.tmp"
+	rm -rf "$src.tmp" "$dir/.moving"
 	g worktree prune
 	g worktree add -q --no-checkout --detach "$src.tmp" "$2"
 	leave_out "$src.tmp"
@@ -196,8 +232,9 @@ patched() {
 	[ "$1" != work ] || usage "PATCHES with P=work: apply it yourself, with 'git am' in build/linux"
 	base=$(point_commit "$1")
 	name=$1+$(sha256_of "$2" | cut -c1-8)
-	ref=refs/umlab/patched/$name
-	if c=$(g rev-parse --verify -q "$ref") && g merge-base --is-ancestor "$base" "$c"; then
+	# What the point was is not what it is.
+	ref=refs/umlab/patched/$base/$name
+	if c=$(g rev-parse --verify -q "$ref"); then
 		echo "$name $c"
 		return
 	fi

@@ -58,6 +58,17 @@ like "$OUT" '^fixed fast: begins with the objects of base/fast,' "which one, NEI
 ours=$(sum "$points/fixed/fast")
 is "$(from_nothing "$points/fixed/fast" point fixed)" "$ours" "... and it is what it is from nothing"
 
+rm -rf "$points/fixed/fast"
+(for ((i = 0; i < 3000; i++)); do [ ! -e "$points/fixed/fast/.umlab/under-way" ] || break; sleep 0.02; done; sleep 0.2; echo 'int umlab_late;' >> "$points/fixed/linux/mm/mmu_gather.c") &
+point fixed NEIGHBOUR=base
+wait $!
+like "$OUT / $STATUS" 'mm/mmu_gather\.c: was changed while fixed was compiled.* / 1$' "a point's tree that is edited while it is compiled: no kernel is kept"
+point fixed
+like "$OUT / $STATUS" 'has edits.* / 1$' "... nor built of the edit"
+git -C "$points/fixed/linux" checkout -q mm/mmu_gather.c
+point fixed
+is "$STATUS $(nm "$points/fixed/fast/linux" | grep -c umlab_late) $(sum "$points/fixed/fast")" "0 0 $ours" "... and without it, it is what it is from nothing"
+
 same "the user's tree"
 echo 'int umlab_one;' >> "$tree/mm/madvise.c"
 touch -d '2020-01-01' "$tree/mm/madvise.c"

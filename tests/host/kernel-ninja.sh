@@ -69,10 +69,20 @@ same "a header that offsets for assembler are made from" '^.*include/linux/crypt
 printf '\nconfig UMLAB_TEST\n\tdef_bool y\n' >> "$tree/mm/Kconfig"
 same "a symbol of Kconfig" 'mm/Kconfig is new.*: make decides$'
 is "$(grep -c '^CONFIG_UMLAB_TEST=y' "$out/.config")" 1 "... which is in the configuration"
-echo 'CONFIG_UMLAB_NONE=y' >> "$dir/uml/configs/fast.config"
+printf '\nconfig UMLAB_ASKED\n\tbool "asked"\n\tdefault y\n' >> "$tree/mm/Kconfig"
+same "a symbol that can be chosen" 'mm/Kconfig is new.*: make decides$'
+is "$(grep -c 'CONFIG_UMLAB_ASKED is not set' "$out/.config")" 1 "... is as in a kernel that is built from nothing"
+"$tree/scripts/config" --file "$out/.config" --enable UMLAB_ASKED
+same "what somebody chose in .config" 'another .config: make decides$'
+is "$(grep -c '^CONFIG_UMLAB_ASKED=y' "$out/.config")" 1 "... is kept"
+cp "$dir/uml/configs/fast.config" "$dir/fast.config"
+printf 'CONFIG_LOG_BUF_SHIFT=20\nCONFIG_UMLAB_NONE=y\n' >> "$dir/uml/configs/fast.config"
 build
 like "$OUT / $STATUS" 'CONFIG_UMLAB_NONE=y' "a fragment of the configuration that does not take is told"
-sed -i '$d' "$dir/uml/configs/fast.config"
+like "$OUT" 'config.yours$' "... and where that is which somebody chose before"
+cp "$dir/fast.config" "$dir/uml/configs/fast.config"
+same "... and when it is gone" 'building \(log'
+is "$(grep -c '^CONFIG_LOG_BUF_SHIFT=20' "$out/.config") $(grep -c '^CONFIG_UMLAB_ASKED=y' "$out/.config.yours")" "0 1" "... nothing of it is left, and what was chosen before is where it was said"
 echo 'CONFIG_LOG_BUF_SHIFT=16' >> "$dir/uml/configs/fast.config"
 same "a fragment of the configuration" 'uml/configs: make decides$'
 is "$(grep -c '^CONFIG_LOG_BUF_SHIFT=16' "$out/.config")" 1 "... has its effect"
@@ -112,6 +122,34 @@ mkdir "$tree/arch/um/include/crypto"
 printf '#include_next <crypto/sha1.h>\n#define UMLAB_FOLDER 1\n' > "$tree/arch/um/include/crypto/sha1.h"
 same "a header in a new folder, that hides another" 'arch/um/include/crypto/ came or went: make decides$'
 like "$(nm "$out/linux")" ' umlab_folder$' "... has its effect"
+
+printf '#ifdef UMLAB_UAPI\nint umlab_uapi;\n#endif\n' >> "$tree/lib/siphash.c"
+rm "$tree/arch/um/include/asm/word-at-a-time.h"
+build
+printf '#include_next <asm/word-at-a-time.h>\n#define UMLAB_UAPI 1\n' > "$tree/arch/um/include/uapi/asm/word-at-a-time.h"
+same "a header in a folder that nothing was read from" 'word-at-a-time.h came or went: make decides$'
+like "$(nm "$out/linux")" ' umlab_uapi$' "... has its effect"
+
+# What is no source of the kernel's own objects.
+echo 'int umlab_stub = 0x51b51b;' >> "$tree/arch/um/kernel/skas/stub_exe.c"
+same "the program that a process of UML begins as" 'make decides$'
+is "$(objcopy -O binary --only-section=.init.data "$out/arch/um/kernel/skas/stub_exe_embed.o" "$dir/embedded" 2> /dev/null; cmp -n "$(stat -c %s "$out/arch/um/kernel/skas/stub_exe")" "$dir/embedded" "$out/arch/um/kernel/skas/stub_exe" 2>&1)" "" "... is in the kernel"
+echo umlab=append > "$dir/uml/configs/fast.append"
+same "what a flavour adds to the kernel's command line" 'make decides$'
+is "$(grep '^append=' "$out/umlab.info")" "append=umlab=append" "... has its effect"
+rm "$dir/uml/configs/fast.append"
+build
+make -s -C "$out" ARCH=um KCFLAGS=-O1 linux > "$dir/byhand" 2>&1 || cat "$dir/byhand"
+same "a kernel that somebody made by hand" 'linux was not built here: make decides$'
+make -s -C "$out" ARCH=um KCFLAGS=-O1 mm/mmu_gather.o > "$dir/byhand" 2>&1 || cat "$dir/byhand"
+echo 'int umlab_beside;' >> "$tree/mm/madvise.c"
+same "an object that somebody made by hand" 'mm/mmu_gather.o was not built here: make decides$'
+
+# Times that are still to come.
+touch -d '1 hour' "$out/.umlab/started"
+echo 'int umlab_clock;' >> "$tree/mm/madvise.c"
+same "a clock that was set back" 'the clock was set back: make decides$'
+like "$(nm "$out/linux")" ' umlab_clock$' "... hides no edit"
 
 # With times of long ago.
 echo 'int umlab_older;' >> "$tree/mm/madvise.c"

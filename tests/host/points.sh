@@ -133,6 +133,38 @@ like "$STATUS $ERR" "^1 .*has edits" "... and with a new file beside it"
 rm "$three/mm/new.c"
 worktree 3 quick
 is "$STATUS" 0 "... which is all well when the file is gone"
+touch -d '1 hour' "$UMLAB_BUILD/points/3/.looked"
+echo '// edit' >> "$three/mm/madvise.c"
+worktree 3 quick
+like "$STATUS $ERR" "^1 .*has edits" "... and where the clock was set back since it looked"
+git -C "$three" checkout -q mm/madvise.c
+worktree 3
+# A checkout that was killed: some files are the new commit's, one is half written, one has come, and the index is locked.
+moving=$UMLAB_BUILD/points/3/.moving
+killed_checkout()
+{
+	to=$(u commit-tree -p "$1" -m to "$(
+		export GIT_INDEX_FILE=$UMLAB_BUILD/index
+		u read-tree "$1"
+		for f in mm/madvise.c mm/memory.c mm/umlab_new.c; do
+			u update-index --add --cacheinfo "100644,$({ cat "$three/$f" 2> /dev/null; echo "int umlab_$2;"; } | u hash-object -w --stdin),$f"
+		done
+		u write-tree)")
+	echo "$1 $to" > "$moving"
+	u show "$to:mm/madvise.c" > "$three/mm/madvise.c"
+	u show "$to:mm/memory.c" | head -c 20000 > "$three/mm/memory.c"
+	u show "$to:mm/umlab_new.c" > "$three/mm/umlab_new.c"
+	touch "$(git -C "$three" rev-parse --git-path index.lock)"
+}
+at=$(git -C "$three" rev-parse HEAD)
+killed_checkout "$at" one
+worktree 3
+is "$STATUS $ERR $(git -C "$three" rev-parse HEAD) $(ls "$three/mm/umlab_new.c" "$moving" 2>&1 | grep -c 'No such')" "0  $at 2" "a checkout that was killed is no edit"
+killed_checkout "$at" two
+echo 'int mine;' > "$three/mm/memory.c"
+worktree 3
+like "$STATUS $ERR $(cat "$three/mm/memory.c")" "^1 .*has edits.* int mine;$" "... but what somebody edited meanwhile is, and stays"
+git -C "$three" checkout -q mm/memory.c
 mv "$UMLAB_BUILD" "$dir/moved"
 UMLAB_BUILD=$dir/moved three=$dir/moved/points/3/linux linux=$dir/moved/linux
 worktree 3
