@@ -39,8 +39,9 @@ count_steps() { grep -c '^  \(CC\|AS\|AR\|LD\) ' "$LOG" || true; }
 # note_steps FILE: how many a whole build has, for the next one's meter; after a build of a few files, nothing.
 note_steps() { [ "$(grep -c '^  CC ' "$LOG")" -lt 300 ] || count_steps >"$1"; }
 
-# start_meter WHAT FILE TOTAL: until stop_meter, or the end, which does ON_EXIT, too, says how far WHAT is: on a terminal one line that renews itself, else a
-# line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL; after a beginning with a neighbour's objects (BEGAN_WITH, neighbour.sh) nobody knows.
+# start_meter WHAT FILE TOTAL: says how far WHAT is, until stop_meter or the script's end, which then does ON_EXIT, too: on a terminal in
+# one line that renews itself, else in a line every 20 s. The number of steps is that of the last build, in FILE, or TOTAL; after
+# a beginning with a neighbour's objects (BEGAN_WITH, neighbour.sh) nobody knows.
 start_meter() {
 	trap "stop_meter; ${ON_EXIT:-:}" EXIT
 	meter "$@" &

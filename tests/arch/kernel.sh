@@ -107,8 +107,7 @@ build() {
 	begin_with_neighbour "arch-$NAME*" "$COMPILER" "$COMPILER" "${CROSS_COMPILE}as" "${CROSS_COMPILE}ld" gcc as ld
 	start_meter "$FLAVOUR $P" "$LOGS/steps-$FLAVOUR" 1000
 	configure
-	run_make "-j$JOBS" $GOALS
-	run_make headers
+	run_make "-j$JOBS" $GOALS headers
 	stop_meter
 	[ "$(git -C "$SRC" rev-parse HEAD)" = "$COMMIT" ] || die "$SRC: was moved to another commit while it was compiled: run this again"
 	note_steps "$LOGS/steps-$FLAVOUR"

@@ -29,3 +29,23 @@ build()
 	OUT=$(env "$@" "$dir/uml/kernel.sh" work fast 2>&1 < /dev/null)
 	STATUS=$?
 }
+
+# made: what the kernel is when make has the last word.
+made()
+{
+	rm -f "$out/.umlab/args"
+	build
+	sha256sum < "$out/linux"
+}
+
+# same NAME [REGEX]: builds; the kernel is make's, and a line of what was said matches ("by ninja" if none is given).
+same()
+{
+	local ours
+
+	build
+	like "$OUT / $STATUS" "${2:-by ninja:}" "$1"
+	is "${OUT##*$'\n'} $STATUS" "$dir/build/points/work/fast 0" "... and it is built"
+	ours=$(sha256sum < "$out/linux")
+	is "$ours" "$(made)" "... as make builds it"
+}

@@ -250,8 +250,7 @@ For PTE tables, which is all that it frees: three things stand against it, of wh
 3. The delayed rmaps, of every SMP architecture with PT_RECLAIM: [uml-bugs.md](uml-bugs.md). Its fix, `uml/patches/fixes/0009`, ends lazy MMU mode and flushes before a table is taken away, and so covers 2 as well.
 
 That the emptied PMD may then get a huge page, with no IPI in between (`serialize_against_pte_lookup()`), is as after munmap: a walker that is still in the table finds none in every entry. With the fix, on two CPUs: chunks of MADV_DONTNEED below a
-table's size, of it and above; `inject` are the two cases in which v3 warned; in `dontneed` two CPUs are at one table, in the checked kernel (by one thread of qemu's: where each CPU has its own,
-this qemu does not wait for the other one's TLB flush, and on a busy host a store through a stale entry lands in a page that is free, with either variant):
+table's size, of it and above; `inject` are the two cases in which v3 warned; in `dontneed` two CPUs are at one table, in the checked kernel:
 
 \(seen("reclaim"))
 
@@ -266,6 +265,8 @@ The upper levels, which PT_RECLAIM leaves alone, would take an rcu_head, or anot
 
 ## All measurements
 
+Measurements and races have a thread of qemu's for each CPU of the guest; all else, which runs two kernels at a time, has one for all: with several, this qemu does not wait for another CPU's TLB flush, and on
+a busy host a store through a stale entry lands in a page that is free, with either variant (4 boots of 4 with radix and PAGE_POISONING beside two busy loops; with one thread 0 of 2).
 With 1 and 4 CPUs only the two ways of the thread are measured, with 1 side by side, each on a CPU of the host; hash has no huge pages to collapse to with 4 KiB pages. In all boots
 as many callbacks had run in the end as were queued, and nothing waited.
 

@@ -9,6 +9,10 @@ FRAG_BUILD=$BUILD/fragments
 QEMU=(qemu-system-ppc64 -M "pseries,x-vof=on,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-hpt-max-page-size=16M" -prom-env umlab=1 -accel "tcg,thread=multi" -m 2G)
 MAX_CPUS=4
 
+# one_thread: for all CPUs of a guest. With a thread for each, qemu 7.2 does not wait for the TLB flush of another CPU, and on a busy host
+# that one's store through a stale entry lands in a page that is free.
+one_thread() { QEMU=("${QEMU[@]/thread=multi/thread=single}"); }
+
 # variants: their names.
 variants() { sed '/^#/d; s/ .*//' "$FRAG_DIR/variants.txt"; }
 
@@ -68,9 +72,17 @@ lab_key() {
 	} | sha256sum | cut -c1-16
 }
 
-# lab_kernel VARIANT KIND PAGES: builds it, if it is not up to date; sets KERNEL to the directory that holds it. All are built in one
-# worktree, build/points/fragments, and each flavour in one O= directory, so that a variant recompiles only what its
-# patches change. Status 1 when it does not build: kernel.sh has said why.
+# In build/points. Each takes about as long as the other.
+LAB_WORKTREES="fragments fragments-more"
+# lab_worktree KIND: the one that such kernels are built in.
+lab_worktree() {
+	kind "$1"
+	case $FLAVOURS_MORE in race | debug | *checks*) echo fragments-more ;; *) echo fragments ;; esac
+}
+
+# lab_kernel VARIANT KIND PAGES: builds it, if it is not up to date; sets KERNEL to the directory that holds it. Each flavour is built
+# in one O= directory, so that a variant recompiles only what its patches change. Status 1 when it does not build:
+# kernel.sh has said why.
 lab_kernel() {
 	local flavour=fragments key patches p
 	kind "$2"
@@ -84,7 +96,7 @@ lab_kernel() {
 	for p in "${patches[@]}"; do cat "$FRAG_PATCHES/$p.patch"; done >"$KERNEL/patches"
 	MUTANT=
 	[ ${#patches[@]} = 0 ] || MUTANT=$KERNEL/patches
-	MUTANT=$MUTANT WORKTREE=fragments until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" ppc64 series "$flavour" >"$KERNEL/o" || return
+	MUTANT=$MUTANT WORKTREE=$(lab_worktree "$2") until_signalled "${DIE_WITH_US[@]}" "$ARCH_DIR/kernel.sh" ppc64 series "$flavour" >"$KERNEL/o" || return
 	keep_kernel "$(tail -n 1 "$KERNEL/o")" "$1" "$key"
 }
 
