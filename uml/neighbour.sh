@@ -92,7 +92,7 @@ neighbour_rename() { printf 's,%s,%s,g' "$(sed 's/[][\.*^$,]/\\&/g' <<<"$1")" "$
 neighbour_copy() (
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
-	was=$(cat "$1/umlab.info" && stat -c '%i %Y' "$1/umlab.info") && srcdir=$(sed -n 's/^srcdir=//p' "$1/umlab.info") &&
+	was=$(cat "$1/umlab.info" 2>/dev/null && stat -c '%i %Y' "$1/umlab.info") && srcdir=$(sed -n 's/^srcdir=//p' "$1/umlab.info") &&
 		cp -aT --reflink=auto "$1" "$4" 2>/dev/null && rm -f "$4/umlab.info" && cd "$4" &&
 		neighbour_adapt "$srcdir" "${srcdir%/linux}/${1##*/}" "$2" &&
 		# Somebody may have begun to build there.

@@ -80,6 +80,7 @@ lab_worktree() {
 	case $FLAVOURS_MORE in race | debug | *checks*) echo fragments-more ;; *) echo fragments ;; esac
 }
 
+declare -A UP_TO_DATE=() # KERNEL -> whether it was looked at: a run has one kernel of a kind.
 # lab_kernel VARIANT KIND PAGES: builds it, if it is not up to date; sets KERNEL to the directory that holds it. Each flavour is built
 # in one O= directory, so that a variant recompiles only what its patches change. Status 1 when it does not build:
 # kernel.sh has said why.
@@ -89,8 +90,9 @@ lab_kernel() {
 	flavour+=${3:+"+$3"}${FLAVOURS_MORE:+"+$FLAVOURS_MORE"}
 	patches=($(variant_patches "$1") $MORE)
 	KERNEL=$FRAG_BUILD/$1-$2${3:+"-$3"}
+	[ -z "${UP_TO_DATE[$KERNEL]-}" ] || return 0
 	key=$(lab_key "$flavour" "${patches[@]}") || return
-	! grep -qsx "lab_key=$key" "$KERNEL/umlab.info" || [ ! -f "$KERNEL/vmlinux" ] || return 0
+	if grep -qsx "lab_key=$key" "$KERNEL/umlab.info" && [ -f "$KERNEL/vmlinux" ]; then UP_TO_DATE[$KERNEL]=1; return; fi
 	mkdir -p "$KERNEL"
 	rm -f "$KERNEL/umlab.info" "$KERNEL/patches"
 	for p in "${patches[@]}"; do cat "$FRAG_PATCHES/$p.patch"; done >"$KERNEL/patches"

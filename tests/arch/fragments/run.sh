@@ -129,10 +129,10 @@ build_locked() {
 workloads() {
 	local collapses=
 	case $1 in
-	hash) collapses="collapse 3 40 2;collapse-exit 3 10 2;" ;;
-	radix*) collapses="collapse 3 60 4;collapse-exit 3 20 4;" ;;
+	hash) collapses="collapse 3 30 2;collapse-exit 3 8 2;" ;;
+	radix*) collapses="collapse 3 45 4;collapse-exit 3 15 4;" ;;
 	esac
-	echo "${collapses}munmap 1 2 3000;munmap 3 1 1500;fork 200 16;exec 60;inject munmap 1 1 20${collapses:+;mix 1}"
+	echo "${collapses}munmap 1 2 2000;munmap 3 1 1000;fork 150 16;exec 45;inject munmap 1 1 20${collapses:+;mix 1}"
 }
 
 # ill_effect: what is wrong of the boot's results, counters apart: a workload that did not do its work, a group that nobody is in and that pays.

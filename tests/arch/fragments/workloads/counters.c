@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the kernel has counted: /proc/vmstat, and the counters of counters.patch. */
 #include "workloads.h"
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
 #define COUNTERS "/sys/kernel/debug/pte_frag"
 
@@ -83,22 +85,25 @@ void reset_counters(void)
 
 /*
  * When all that waits for a grace period has been freed, mmu_gather's batches too, or nothing will be any more: no fragment
- * was freed for 150 ms and none waits, or 10 s are over.
+ * was freed while a whole grace period passed, and 50 ms for its callbacks, and none waits; or 10 s are over.
  */
 void print_counters(void)
 {
 	char line[128];
 	FILE *file;
-	long freed = -1, now;
+	long freed = -1, now, end = milliseconds() + 10000;
 
 	if (access(COUNTERS, R_OK))
 		return;
-	for (int i = 0; i < 66; i++) {
+	while (milliseconds() < end) {
 		now = read_number(COUNTERS, "fragments_freed=");
 		if (now == freed && read_number(COUNTERS, "waiting=") <= 0)
 			break;
 		freed = now;
-		usleep(150000);
+		/* synchronize_rcu(). */
+		if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+			die("membarrier");
+		usleep(50000);
 	}
 	file = fopen(COUNTERS, "re");
 	if (!file)
