@@ -60,8 +60,17 @@ link_alone()
 		init/version-timestamp.o -Wl,--no-whole-archive -lutil -lrt -lpthread)
 }
 
-# Kbuild's own link, which the kernel must come from: bfd, and objcopy twice.
+# Kbuild's own link, which the kernel must come from: bfd, and objcopy twice. The quick build takes over no kernel that is
+# not its own: its own comes back.
 kbuild_link() { (cd "$kernel" && sh .umlab/link.sh); }
+timed_kbuild_link()
+{
+	local made=(linux vmlinux vmlinux.unstripped)
+
+	mkdir -p "$scratch/own" && mv "${made[@]/#/$kernel/}" "$scratch/own" || exit 1
+	timed "edit $1" "kbuild link" kbuild_link
+	mv "${made[@]/#/$scratch/own/}" "$kernel" || exit 1
+}
 
 # The test alone, in umrun: a boot is in it.
 run_test() { build/umrun --kernel "$kernel/linux" --env PT_RECLAIM=y --env "TESTS=${test_name#*: }" "build/tests/guest/${test_name%%:*}"; }
@@ -86,13 +95,14 @@ row_edit()
 		for ((i = 0; i < rounds; i++)); do
 			edit "$file" "$i"
 			timed "edit $file" loop loop
+			grep -q 'by ninja' "$scratch/run.log" || failed "not the quick build: $(grep 'make decides' "$scratch/run.log")"
 			[ -n "$(nm -p "$kernel/linux" | grep " umlab_bench_${file}_${i}_")" ] || failed "the kernel is not the one that was edited"
 			timed "edit $file" compile compile_alone "$file"
 			timed "edit $file" "link bfd" link_alone -Wl,--no-warn-rwx-segments
 			timed "edit $file" "link lld" link_alone -fuse-ld=lld -Wl,-z,norelro
 			timed "edit $file" boot bare_boot
 			timed "edit $file" "boot lpj" bare_boot_lpj
-			timed "edit $file" "kbuild link" kbuild_link
+			timed_kbuild_link "$file"
 			timed "edit $file" run run_test
 			[ -n "$quick" ] || timed "edit $file" plain plain_loop
 		done
