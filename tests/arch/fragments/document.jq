@@ -12,7 +12,7 @@ def range_of(f): map(f) | if length == 0 then "-" else "\(median) (\(min)-\(max)
 def times($setting; $workload; $variant): runs($setting; $workload; $variant) | range_of(.ms);
 def seen($part): "| variant | where | seen | what was counted |\n|---|---|---|---|\n" + ([.judged[] | select(.part == $part) | "| \(.variant) | \(.setting) | \(.seen) | \(.how) |"] | join("\n"));
 def words: gsub(","; " ");
-def indented: rtrimstr("\n") | split("\n") | map("    " + .) | join("\n");
+def indented: rtrimstr("\n") | gsub("\n{3,}"; "\n\n") | split("\n") | map(if . == "" then . else "    " + . end) | join("\n");
 
 # One line for each workload: the two ways side by side, and the one that mmu_gather was taught.
 def cost($setting): . as $all | ([.measured[] | select(.setting == $setting)] | map(.workload) | distinct)
